@@ -1,0 +1,39 @@
+"""Turn several language-model calls into one better answer, as a LangGraph graph.
+
+>>> from archon_graph import Fuser, Generator, Ranker
+>>> model = "local:coder-0.5b"
+>>> architecture = Generator(model, samples=5) | Ranker(model, top_k=3) | Fuser(model)
+>>> print(architecture)
+<Architecture architecture: [generator_1] | [ranker_1] | [fuser_1]>
+"""
+
+from archon_graph._version import __version__
+from archon_graph.components import Fuser, Generator, Ranker
+from archon_graph.core import Architecture, ArchitectureError, Candidate, Component, NoAnswerError, Result
+from archon_graph.models import (
+    ArchonError,
+    Client,
+    ConfigurationError,
+    ModelError,
+    ScriptedModel,
+    register_model,
+)
+
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "ArchonError",
+    "Candidate",
+    "Client",
+    "Component",
+    "ConfigurationError",
+    "Fuser",
+    "Generator",
+    "ModelError",
+    "NoAnswerError",
+    "Ranker",
+    "Result",
+    "ScriptedModel",
+    "__version__",
+    "register_model",
+]

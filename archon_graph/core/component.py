@@ -1,0 +1,372 @@
+"""``Component``: the base class of every technique, and ``NodeContext``, what it works with.
+
+To write a technique: subclass `Component` (or `ModelComponent` if it asks a model), name it, and implement
+`run`. The base class brings settings from and to files, records, losses and drawing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, fields
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from archon_graph.core import registry
+from archon_graph.core.errors import Problem, UnsavableModelError
+from archon_graph.core.prompt import Prompt
+from archon_graph.core.state import CallDict, Candidate, Loss
+from archon_graph.models import Client, Draw, ModelError, Request, Sampling
+from archon_graph.models.providers import identity, label
+
+if TYPE_CHECKING:
+    from archon_graph.core.architecture import Architecture
+
+COMPONENT_CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+"""Settings of a component are checked when it is made; a misspelt one is an error."""
+
+Count = Annotated[int, Field(ge=1)]
+"""A number of things of which there is at least one."""
+
+
+MOST_IN_A_PROMPT = 32
+"""More candidates than this in one prompt are warned about: models lose track, and context windows end."""
+
+
+def warn_of_many(node: str, incoming: int) -> Iterable[Problem]:
+    """The warning of a component that shows all its candidates to a model at once."""
+    if incoming > MOST_IN_A_PROMPT:
+        yield Problem(
+            rule="many-candidates",
+            where=node,
+            message=f"{incoming} candidates go into one prompt, more than {MOST_IN_A_PROMPT}",
+            way_out="Rank or merge them in smaller groups first",
+            severity="warning",
+        )
+
+
+class Style(NamedTuple):
+    """How a technique looks in a diagram."""
+
+    shape: Literal["stadium", "hexagon", "trapezoid", "rectangle", "rhombus", "subroutine"] = "rectangle"
+    """Outline of the box."""
+    colour: str = "#e8e8e8"
+    """Fill, as a hexadecimal colour that black text can be read on."""
+
+
+class NodeContext:
+    """What a component sees and may do while it runs: the question, the candidates, and a way to models.
+
+    Everything it holds is read-only. Every call made and every loss is recorded here.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        question: Sequence[BaseMessage],
+        candidates: Sequence[Candidate],
+        client: Client,
+        replicate: int = 0,
+        first_sample: int = 0,
+    ) -> None:
+        self.node = node
+        """Name of the node."""
+        self.question = tuple(question)
+        """The whole conversation, system message included; its last message is what is to be answered."""
+        self.candidates = tuple(candidates)
+        """What the nodes before this one produced, in the order of the edges, then of the samples."""
+        self.first_sample = first_sample
+        """Index of this node's first sample; equal siblings draw from different ranges."""
+        self.calls: list[CallDict] = []
+        """A row for each model call made."""
+        self.losses: list[Loss] = []
+        """Everything that was lost."""
+        self._client = client
+        self._replicate = replicate
+
+    async def draw(
+        self,
+        component: ModelComponent,
+        messages: Sequence[BaseMessage],
+        *,
+        samples: int = 1,
+        schema: Mapping[str, Any] | None = None,
+    ) -> list[Draw]:
+        """Ask the component's model.
+
+        Model calls: ``samples``.
+
+        Args:
+            component: Whose model and settings are used.
+            messages: What is sent.
+            samples: How many draws; their indices begin at `first_sample`.
+            schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
+
+        Returns:
+            The draws that succeeded, in order of their indices; at least one. The others are recorded as
+            losses.
+
+        Raises:
+            ModelError: Every draw failed. The node's retry policy decides what happens next.
+        """
+        request = Request(
+            model=component.model,
+            messages=tuple(messages),
+            sampling=component.sampling,
+            schema=schema,
+            prompt_version=component.prompt_identity,
+            replicate=self._replicate,
+            node=self.node,
+        )
+        indices = range(self.first_sample, self.first_sample + samples)
+        draws = await self._client.draw(request, indices)
+        name = label(component.model)
+        self.calls.extend(_call_row(self.node, name, draw) for draw in draws)
+        failed = [draw for draw in draws if draw.error is not None]
+        if len(failed) == len(draws):
+            first = failed[0].error
+            assert first is not None  # noqa: S101 - a failed draw has an error
+            raise first
+        for draw in failed:
+            self.lose("error", str(draw.error), sample=draw.index)
+        return [draw for draw in draws if draw.error is None]
+
+    async def wants_json(self, component: ModelComponent) -> bool:
+        """Whether the component's replies come as JSON: its own setting, or else what the model offers."""
+        if component.structured is not None:
+            return component.structured
+        return await self._client.offers_json(component.model, component.sampling)
+
+    def candidate(self, component: ModelComponent, draw: Draw, *, parents: Sequence[Candidate] = ()) -> Candidate:
+        """A new candidate of this node, made of a draw."""
+        if draw.message is None:
+            raise ValueError(f"sample {draw.index} failed and cannot become a candidate")
+        return Candidate(
+            id=f"{self.node}:{draw.index}",
+            message=draw.message,
+            node=self.node,
+            model=label(component.model),
+            parents=tuple(parent.id for parent in parents),
+            usage=draw.usage,
+        )
+
+    def lose(self, kind: str, detail: str, *, sample: int | None = None) -> None:
+        """Record that something did not come through, and what was done instead."""
+        self.losses.append(Loss(node=self.node, kind=kind, detail=detail, sample=sample))
+
+
+def _call_row(node: str, model: str, draw: Draw) -> CallDict:
+    unmetered = draw.usage.unmetered_calls > 0
+    metadata = draw.message.response_metadata if draw.message is not None else {}
+    finish = metadata.get("finish_reason") or metadata.get("stop_reason")
+    return CallDict(
+        node=node,
+        model=model,
+        sample=draw.index,
+        prompt_tokens=None if unmetered else draw.usage.prompt_tokens,
+        completion_tokens=None if unmetered else draw.usage.completion_tokens,
+        finish_reason=str(finish) if finish else None,
+        error=str(draw.error) if draw.error is not None else None,
+        cached=draw.cached,
+        seconds=draw.usage.seconds,
+    )
+
+
+@dataclass(frozen=True, config=COMPONENT_CONFIG)
+class Component(ABC):
+    """One inference-time technique with its settings: a node of the graph.
+
+    A subclass sets the class variables, declares its settings as fields, and implements `run`. It is a frozen
+    dataclass: decorate it with ``@dataclass(frozen=True, config=COMPONENT_CONFIG)`` from
+    ``pydantic.dataclasses`` and its settings are checked.
+    """
+
+    technique: ClassVar[str]
+    """Name of the technique in files, diagrams and messages."""
+    starts: ClassVar[bool] = False
+    """Whether it can stand in the first layer: it needs a question, not candidates."""
+    makes_candidates: ClassVar[bool] = False
+    """Whether it makes new candidates (or hands on those it was given)."""
+    style: ClassVar[Style] = Style()
+    """How it is drawn."""
+
+    _: KW_ONLY
+    name: str | None = None
+    """Name of its node; by default the technique and a number."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "technique" in cls.__dict__:
+            registry.register(cls)
+
+    def __or__(self, other: Any) -> Architecture:
+        """This component, and then the other component, layer or architecture."""
+        joined: Architecture = self._alone() | other
+        return joined
+
+    def __ror__(self, other: Any) -> Architecture:
+        """A layer given as a list, and then this component."""
+        joined: Architecture = other | self._alone()
+        return joined
+
+    def _alone(self) -> Architecture:
+        from archon_graph.core.architecture import Architecture  # it is made of components: a cycle otherwise
+
+        return Architecture.from_layers([self])
+
+    @abstractmethod
+    async def run(self, context: NodeContext) -> Sequence[Candidate]:
+        """Turn what the node was given into what it passes on, best first.
+
+        Called once a turn by the compiled graph, with at least one candidate unless the component `starts`.
+        It may not mutate anything it was given. It asks models through ``context.draw`` alone.
+
+        Raises:
+            ModelError: No call came through; `degrade` is used once the retries are over.
+        """
+
+    def degrade(self, context: NodeContext, error: ModelError) -> Sequence[Candidate]:  # noqa: ARG002
+        """What the node passes on when its model could not be used at all: here, what it was given."""
+        return context.candidates
+
+    def calls(self, incoming: int) -> int:  # noqa: ARG002
+        """How many model calls a run makes when ``incoming`` candidates reach it and nothing is lost."""
+        return 0
+
+    def candidates_out(self, incoming: int) -> int:
+        """How many candidates it passes on when ``incoming`` reach it and nothing is lost."""
+        return incoming
+
+    def check(self, node: str, incoming: int) -> Iterable[Problem]:  # noqa: ARG002
+        """What is wrong with its settings in a place where ``incoming`` candidates reach it.
+
+        Called before any model is, with the name of its node.
+        """
+        return ()
+
+    @property
+    def sample_count(self) -> int:
+        """How many samples it draws of one and the same request; equal siblings are kept that far apart."""
+        return 1
+
+    def summary(self) -> str:
+        """Its settings in a few words, for diagrams and lists."""
+        return ""
+
+    def to_config(self) -> dict[str, Any]:
+        """The component as plain data, settings that were left at their default omitted.
+
+        Raises:
+            UnsavableModelError: Its model is an instance without a name.
+        """
+        config: dict[str, Any] = {"technique": self.technique}
+        for field_ in fields(self):
+            value = getattr(self, field_.name)
+            if value != field_.default or field_.name == "model":
+                config[field_.name] = _plain(value, self)
+        return config
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two components draw from the same distribution: everything but the node's name."""
+        return {
+            "technique": self.technique,
+            **{
+                field_.name: _identity_of(getattr(self, field_.name))
+                for field_ in fields(self)
+                if field_.name != "name"
+            },
+        }
+
+
+@dataclass(frozen=True, config=COMPONENT_CONFIG)
+class ModelComponent(Component):
+    """A technique that asks a model.
+
+    Args:
+        model: Spec of the model (``"openai:gpt-4o"``, ``"local:coder-0.5b"``) or a LangChain chat model.
+    """
+
+    default_prompt: ClassVar[Prompt | None] = None
+    """The technique's own words; ``None`` if it has none and sends the conversation as it is."""
+
+    model: str | BaseChatModel
+    _: KW_ONLY
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    """Spread of the samples; by default the provider's own."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the probability mass that is sampled from; by default the provider's own."""
+    max_tokens: Count | None = None
+    """Most tokens of one answer; by default the provider's own limit."""
+    structured: bool | None = None
+    """Ask for JSON (``True``), for text (``False``), or for JSON where the model offers it (``None``)."""
+    prompt: Prompt | None = None
+    """Words of your own in place of the technique's."""
+
+    def __post_init__(self) -> None:
+        """Check a prompt of one's own against the technique's parts, before any call.
+
+        Raises:
+            ValueError: It has a part that this technique does not know.
+        """
+        if self.prompt is None:
+            return
+        if self.default_prompt is None:
+            raise ValueError(f"{self.technique} sends the conversation as it is and takes no prompt")
+        self.prompt.over(self.default_prompt)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How its model is sampled."""
+        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
+
+    @property
+    def words(self) -> Prompt:
+        """The prompt in force: the technique's own, with the parts that were replaced.
+
+        Raises:
+            ValueError: The technique has no prompt.
+        """
+        if self.default_prompt is None:
+            raise ValueError(f"{self.technique} has no prompt")
+        return self.default_prompt if self.prompt is None else self.prompt.over(self.default_prompt)
+
+    @property
+    def prompt_identity(self) -> str:
+        """Identity of the prompt in force, empty if there is none."""
+        return "" if self.default_prompt is None else self.words.identity
+
+    def identity(self) -> dict[str, Any]:
+        """What makes two components draw from the same distribution, the wording in force included."""
+        return {**super().identity(), "prompt": self.prompt_identity}
+
+
+def _plain(value: Any, component: Component) -> Any:
+    if isinstance(value, BaseChatModel):
+        spec = identity(value)
+        if spec is None:
+            raise UnsavableModelError(
+                f"{component.name or component.technique} holds a {type(value).__name__} instance, which no "
+                f"file can name. Give it a name and use that: model = register_model('my-model', chat), or "
+                f"use a spec such as 'openai:gpt-4o'"
+            )
+        return spec
+    if isinstance(value, Prompt):
+        return {"version": value.version, "parts": dict(value.parts)}
+    if isinstance(value, tuple):
+        return [_plain(item, component) for item in value]
+    return value
+
+
+def _identity_of(value: Any) -> Any:
+    if isinstance(value, BaseChatModel):
+        return identity(value) or f"{label(value)}#{id(value):x}"
+    if isinstance(value, Prompt):
+        return value.identity
+    if isinstance(value, tuple):
+        return [_identity_of(item) for item in value]
+    return value

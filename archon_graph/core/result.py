@@ -1,0 +1,171 @@
+"""``Result``: what a run brought: the answer, the candidates, what it cost and what was lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+
+from archon_graph.core.state import CallDict, Candidate, Loss, NodeOutput, outputs_of_turn
+from archon_graph.models import Usage
+
+if TYPE_CHECKING:
+    from archon_graph.core.architecture import Architecture
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeReport:
+    """What one node did in a run."""
+
+    node: str
+    """Its name."""
+    technique: str
+    """Its technique."""
+    candidates: tuple[Candidate, ...]
+    """What it passed on, in order."""
+    usage: Usage
+    """What its calls cost."""
+    seconds: float
+    """How long it took, from its first call to its last."""
+    losses: tuple[Loss, ...]
+    """What was lost in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The outcome of a run."""
+
+    message: AIMessage
+    """The answer as a message, tool calls and content blocks included."""
+    candidates: tuple[Candidate, ...]
+    """The final candidates, best first; the first is the answer."""
+    nodes: tuple[NodeReport, ...]
+    """What each node did, in the order of the architecture."""
+    trace: tuple[CallDict, ...]
+    """Every model call as a row: node, model, sample, tokens, seconds, finish reason, error."""
+    losses: tuple[Loss, ...]
+    """Everything that did not come through; empty in an undisturbed run."""
+    stopped: str | None = None
+    """Why the run ended early; ``None`` if it went to its end."""
+
+    @property
+    def answer(self) -> str:
+        """The text of the answer."""
+        return str(self.message.text)
+
+    @property
+    def usage(self) -> Usage:
+        """What all calls cost together."""
+        return Usage.total(node.usage for node in self.nodes)
+
+    @classmethod
+    def from_state(cls, architecture: Architecture, state: Mapping[str, Any]) -> Result:
+        """Read the outcome of the last turn from the state a compiled graph returned."""
+        outputs = outputs_of_turn(state, architecture.components)
+        nodes = tuple(_report(architecture, output) for output in outputs)
+        return cls(
+            message=state["messages"][-1],
+            candidates=tuple(Candidate.from_state(data) for data in state["candidates"]),
+            nodes=nodes,
+            trace=tuple(call for output in outputs for call in output["calls"]),
+            losses=tuple(loss for node in nodes for loss in node.losses),
+        )
+
+    def candidate(self, id: str) -> Candidate:  # noqa: A002 - the field's own name
+        """The candidate of this id, from any node; what `Candidate.parents` point to.
+
+        Raises:
+            KeyError: No node passed on such a candidate.
+        """
+        for node in self.nodes:
+            for candidate in node.candidates:
+                if candidate.id == id:
+                    return candidate
+        raise KeyError(id)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data that JSON can hold."""
+        return {
+            "answer": self.answer,
+            "candidates": [_candidate(candidate) for candidate in self.candidates],
+            "nodes": [
+                {
+                    "node": node.node,
+                    "technique": node.technique,
+                    "candidates": [_candidate(candidate) for candidate in node.candidates],
+                    "usage": _usage(node.usage, seconds=True),
+                    "seconds": node.seconds,
+                }
+                for node in self.nodes
+            ],
+            "usage": _usage(self.usage, seconds=True),
+            "trace": [dict(call) for call in self.trace],
+            "losses": [dict(loss.to_state()) for loss in self.losses],
+            "stopped": self.stopped,
+        }
+
+    def stable_json(self) -> str:
+        """The result without what differs between equal runs: times, message ids, cache status.
+
+        Two runs of one architecture with the same seed and a model that repeats itself give the same text.
+        """
+        data = self.to_dict()
+        for node in data["nodes"]:
+            del node["seconds"], node["usage"]["seconds"]
+        for call in data["trace"]:
+            del call["seconds"], call["cached"]
+        del data["usage"]["seconds"]
+        return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1)
+
+
+def _report(architecture: Architecture, output: NodeOutput) -> NodeReport:
+    calls = output["calls"]
+    return NodeReport(
+        node=output["node"],
+        technique=architecture.components[output["node"]].technique,
+        candidates=tuple(Candidate.from_state(data) for data in output["candidates"]),
+        usage=Usage.total(_usage_of(call) for call in calls),
+        seconds=output["seconds"],
+        losses=tuple(Loss(**loss) for loss in output["losses"]),
+    )
+
+
+def _usage_of(call: CallDict) -> Usage:
+    return Usage(
+        calls=1,
+        prompt_tokens=call["prompt_tokens"] or 0,
+        completion_tokens=call["completion_tokens"] or 0,
+        unmetered_calls=1 if call["prompt_tokens"] is None else 0,
+        seconds=call["seconds"],
+    )
+
+
+def _usage(usage: Usage, *, seconds: bool) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "unmetered_calls": usage.unmetered_calls,
+    }
+    return {**data, "seconds": usage.seconds} if seconds else data
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    """A candidate without what only its one call had: message id, times, the provider's own metadata."""
+    message = candidate.message
+    return {
+        "id": candidate.id,
+        "node": candidate.node,
+        "model": candidate.model,
+        "content": message.content,
+        "tool_calls": [{"name": call["name"], "args": call["args"]} for call in message.tool_calls],
+        "parents": list(candidate.parents),
+        "critiques": [dict(entry) for entry in candidate.critiques],
+        "verdicts": [dict(entry) for entry in candidate.verdicts],
+        "test_results": [dict(entry) for entry in candidate.test_results],
+        "score": candidate.score,
+        "usage": _usage(candidate.usage, seconds=False),
+    }

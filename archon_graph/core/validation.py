@@ -1,0 +1,214 @@
+"""Every rule about a graph, each with an id. All that is broken is reported at once, before any call.
+
+| rule | severity | a graph breaks it when |
+| --- | --- | --- |
+| ``empty`` | error | it has no component |
+| ``bad-name`` | error | a node's name is no identifier, or is one the graph needs itself |
+| ``cycle`` | error | nodes wait for each other in a circle |
+| ``unreachable`` | error | no path leads to a node from where the question comes in |
+| ``dead-end`` | error | nobody reads a node's candidates and it is not in the last layer |
+| ``first-layer`` | error | a component that needs candidates stands where there are none |
+| ``no-generator`` | error | nothing before a component makes candidates |
+| ``top-k`` | error | more candidates are to be kept than can come in |
+| ``many-candidates`` | warning | more than 32 candidates go into one prompt |
+| ``several-answers`` | warning | several candidates are left at the end (the first is the answer) |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import networkx as nx
+
+from archon_graph.core.component import Component
+from archon_graph.core.errors import Problem
+
+# `question` and `answer` are nodes of the compiled graph; the others end or open blocks in Mermaid.
+RESERVED_NAMES = frozenset(
+    {
+        "question",
+        "answer",
+        "start",
+        "end",
+        "graph",
+        "flowchart",
+        "subgraph",
+        "style",
+        "class",
+        "click",
+        "default",
+    }
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+
+
+def find_problems(graph: nx.DiGraph[str]) -> list[Problem]:
+    """Everything that is wrong with a graph, errors first.
+
+    Args:
+        graph: Nodes by name, each with its ``component``; ``None`` stands for a component that could not be
+            made (an unknown technique, a bad setting), about which nothing more is said here.
+    """
+    if not graph:
+        return [_empty()]
+    problems = [
+        *_names(graph),
+        *_cycles(graph),
+        *_unreachable(graph),
+        *_dead_ends(graph),
+        *_starts(graph),
+        *_counts(graph),
+    ]
+    return sorted(problems, key=lambda problem: problem.severity)
+
+
+def component_at(graph: nx.DiGraph[str], node: str) -> Component | None:
+    """The component of a node; ``None`` if it could not be made."""
+    component: Component | None = graph.nodes[node]["component"]
+    return component
+
+
+def counts_into(graph: nx.DiGraph[str]) -> dict[str, int | None]:
+    """How many candidates reach each node when nothing is lost; ``None`` where that cannot be known."""
+    into: dict[str, int | None] = dict.fromkeys(graph)
+    out: dict[str, int | None] = dict.fromkeys(graph)
+    in_cycles = _nodes_in_cycles(graph)
+    order = nx.topological_sort(graph.subgraph(node for node in graph if node not in in_cycles))
+    for node in order:
+        component = component_at(graph, node)
+        arriving = [out[before] for before in graph.pred[node]]
+        known = [count for count in arriving if count is not None]
+        if len(known) == len(arriving):
+            into[node] = sum(known)
+            out[node] = component.candidates_out(sum(known)) if component is not None else None
+        elif component is not None and component.makes_candidates:
+            out[node] = component.candidates_out(1)
+    return into
+
+
+def _empty() -> Problem:
+    return Problem(
+        rule="empty",
+        where="the architecture",
+        message="it has no component",
+        way_out="Begin with a generator: Generator('local:coder-0.5b')",
+    )
+
+
+def _names(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    for node in graph:
+        if not _NAME.fullmatch(node):
+            message = f"the name {node!r} is not a letter followed by letters, digits or underscores (64 at most)"
+        elif node.lower() in RESERVED_NAMES or re.fullmatch(r"join_\d+", node):
+            message = f"the name {node!r} is needed by the graph itself or by its drawing"
+        else:
+            continue
+        yield Problem(rule="bad-name", where=node, message=message, way_out="Choose another name")
+
+
+def _cycles(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    for group in nx.strongly_connected_components(graph):
+        inside = graph.subgraph(group)
+        if len(group) > 1 or nx.number_of_selfloops(inside):
+            # From a fixed node, so that the same graph always gives the same message.
+            first = min(group, key=list(graph).index)
+            edges = nx.find_cycle(inside, source=first)
+            path = " -> ".join([*(edge[0] for edge in edges), edges[0][0]])
+            yield Problem(
+                rule="cycle",
+                where=first,
+                message=f"nodes wait for each other in a circle: {path}",
+                way_out=f"Remove one of these edges, for example {edges[-1][0]} -> {edges[-1][1]}",
+            )
+
+
+def _nodes_in_cycles(graph: nx.DiGraph[str]) -> set[str]:
+    return {
+        node
+        for group in nx.strongly_connected_components(graph)
+        if len(group) > 1 or graph.has_edge(*(list(group) * 2)[:2])
+        for node in group
+    }
+
+
+def _unreachable(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    entries = [node for node in graph if not graph.pred[node]]
+    reached = set(entries).union(*(nx.descendants(graph, entry) for entry in entries))
+    for node in graph:
+        if node not in reached and node not in _nodes_in_cycles(graph):
+            yield Problem(
+                rule="unreachable",
+                where=node,
+                message="no path leads here from where the question comes in",
+                way_out="Break the circle before it, or give it an edge from a node in the first layer",
+            )
+
+
+def _dead_ends(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    acyclic = graph.subgraph(node for node in graph if node not in _nodes_in_cycles(graph))
+    depth = {
+        node: level for level, nodes in enumerate(nx.topological_generations(acyclic), start=1) for node in nodes
+    }
+    sinks = [node for node in graph if not graph.succ[node]]
+    last = max((depth[node] for node in sinks), default=0)
+    ends = [node for node in sinks if depth[node] == last]
+    for node in sinks:
+        if depth[node] < last:
+            yield Problem(
+                rule="dead-end",
+                where=node,
+                message=f"nobody reads its candidates: no edge leaves it and it stands in layer {depth[node]}, "
+                f"not in the last one ({last}, with {', '.join(ends)})",
+                way_out=f"Add an edge from it, for example {node} -> {ends[0]}, or remove it",
+            )
+
+
+def _starts(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    for node in graph:
+        component = component_at(graph, node)
+        if component is None or component.starts:
+            continue
+        before = nx.ancestors(graph, node)
+        if not graph.pred[node]:
+            yield Problem(
+                rule="first-layer",
+                where=node,
+                message=f"a {component.technique} needs candidates, and in the first layer there are none",
+                way_out="Put a generator before it",
+            )
+        # A cause is reported once: what stands behind a wrong first layer is not wrong on its own account.
+        elif all(
+            (other := component_at(graph, ancestor)) is not None and other.starts and not other.makes_candidates
+            for ancestor in before
+        ):
+            yield Problem(
+                rule="no-generator",
+                where=node,
+                message=f"a {component.technique} needs candidates, and nothing before it makes any",
+                way_out="Put a generator before it",
+            )
+
+
+def _counts(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    into = counts_into(graph)
+    for node, incoming in into.items():
+        component = component_at(graph, node)
+        if component is not None and incoming:
+            yield from component.check(node, incoming)
+    ends = [node for node in graph if not graph.succ[node]]
+    components = [component_at(graph, node) for node in ends]
+    left = 0
+    for node, component in zip(ends, components, strict=True):
+        incoming = into[node]
+        if component is None or incoming is None:
+            return
+        left += component.candidates_out(incoming)
+    if left > 1:
+        yield Problem(
+            rule="several-answers",
+            where=", ".join(ends),
+            message=f"{left} candidates are left at the end",
+            way_out="The first is the answer; to choose or merge, end with a ranker (top_k=1) or a fuser",
+            severity="warning",
+        )

@@ -1,0 +1,127 @@
+"""What is asked of a model and what comes back: ``Request``, ``Draw`` and ``Usage``.
+
+A *sample* is one draw from a model. Its index is part of a call's identity: the same request at the same
+index is the same call, at another index it is another draw. That is what lets ten samples be ten answers,
+and lets a later run ask for the eleventh alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+
+from archon_graph.models.errors import ModelError
+
+ModelLike = str | BaseChatModel
+"""A model is named by a spec string (``"openai:gpt-4o"``) or given as a LangChain chat model."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How a model is to be sampled; ``None`` leaves the choice to the model's provider."""
+
+    temperature: float | None = None
+    """Spread of the samples; some reasoning models refuse any value but their own."""
+    top_p: float | None = None
+    """Share of the probability mass that is sampled from."""
+    max_tokens: int | None = None
+    """Most tokens the answer may have."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer where they appear."""
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that were made, under the names LangChain gives them."""
+        made: dict[str, Any] = {
+            name: value
+            for name in ("temperature", "top_p", "max_tokens")
+            if (value := getattr(self, name)) is not None
+        }
+        if self.stop:
+            made["stop"] = list(self.stop)
+        return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to one model, from which any number of samples may be drawn."""
+
+    model: ModelLike
+    """The model's spec, or the chat model itself."""
+    messages: tuple[BaseMessage, ...]
+    """The conversation as the model shall see it; never mutated."""
+    sampling: Sampling = field(default_factory=Sampling)
+    """How to sample."""
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema with a ``title``: the answer shall be a JSON object of this form. Asked for only of
+    models that offer it (`Client.offers_json`)."""
+    prompt_version: str = ""
+    """Identity of the prompt the messages were made from."""
+    replicate: int = 0
+    """Namespace of the samples: 0 for a first run, another number for an independent repeat."""
+    node: str = ""
+    """Who asks; for records and traces, not part of the call's identity."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """What calls cost. Usages add up with ``+``."""
+
+    calls: int = 0
+    """Requested draws; each sample and each repeat counts."""
+    prompt_tokens: int = 0
+    """Tokens sent, as the provider counted them."""
+    completion_tokens: int = 0
+    """Tokens received, as the provider counted them, reasoning included."""
+    unmetered_calls: int = 0
+    """Calls whose provider reported no tokens: their share of the sums above is unknown, not zero."""
+    seconds: float = 0.0
+    """Time spent in calls, added up; calls that ran side by side count in full."""
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            unmetered_calls=self.unmetered_calls + other.unmetered_calls,
+            seconds=self.seconds + other.seconds,
+        )
+
+    @classmethod
+    def total(cls, usages: Iterable[Usage]) -> Usage:
+        """The sum of any number of usages; of none, a usage of no calls."""
+        return sum(usages, cls())
+
+    @classmethod
+    def of(cls, message: AIMessage, *, seconds: float) -> Usage:
+        """What one call cost, read from the answer it brought."""
+        metered = message.usage_metadata
+        if metered is None:
+            return cls(calls=1, unmetered_calls=1, seconds=seconds)
+        return cls(
+            calls=1,
+            prompt_tokens=metered["input_tokens"],
+            completion_tokens=metered["output_tokens"],
+            seconds=seconds,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """The outcome of one sample: an answer, or the error that took its place."""
+
+    index: int
+    """The sample's index."""
+    message: AIMessage | None = None
+    """The answer as the model gave it; ``None`` when the call failed."""
+    data: Mapping[str, Any] | None = None
+    """The answer as a JSON object, where a schema was asked for and the model kept to JSON."""
+    error: ModelError | None = None
+    """Why there is no answer."""
+    usage: Usage = field(default_factory=Usage)
+    """What this call cost."""
+    cached: bool = False
+    """Whether the answer was recorded earlier and nothing was paid now."""

@@ -1,0 +1,221 @@
+"""``ScriptedModel``: a chat model that says what it was told to, for tests and dry runs.
+
+It stands wherever a model stands, costs nothing, counts its tokens, and raises when its script runs out: a
+fake that starts over silently would hide a miscounted call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import PrivateAttr
+
+from archon_graph.models.errors import ModelFileError, ScriptExhaustedError
+
+Reply = str | Mapping[str, Any] | AIMessage | Exception
+"""A reply: text, an object to be sent as JSON, a whole message, or an error to be raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedCall:
+    """What a script that is a function is told of the call it answers."""
+
+    messages: tuple[BaseMessage, ...]
+    """The conversation that was sent."""
+    sample: int
+    """Index of the sample; with the messages it names the call, whatever finishes first."""
+    schema: Mapping[str, Any] | None
+    """The JSON schema that was asked for, if any."""
+
+    @property
+    def prompt(self) -> str:
+        """The text of all messages, joined by line breaks."""
+        return "\n".join(str(message.text) for message in self.messages)
+
+
+class ScriptedModel(BaseChatModel):
+    """Answers from a script: a list used up in order of the calls, or a function of the call.
+
+    Args:
+        script: Replies in the order of the calls (any iterable; it is read as calls come), or a function
+            from `ScriptedCall` to a reply. Only a function makes answers independent of the order of calls.
+        latency: Seconds each call takes, or a function that gives them anew for each call.
+        json: Whether the model offers structured output. A schema then reaches a script that is a function.
+        label: The name under which the model stands in records.
+        cache_id: A name for the script's content, which makes an architecture with it savable.
+    """
+
+    latency: float | Callable[[], float] = 0.0
+    offers_json: bool = False
+    label: str = "scripted"
+    cache_id: str | None = None
+
+    _function: Callable[[ScriptedCall], Reply] | None = PrivateAttr(default=None)
+    _replies: Iterator[Reply] = PrivateAttr(default_factory=lambda: iter(()))
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _calls: list[ScriptedCall] = PrivateAttr(default_factory=list)
+
+    def __init__(
+        self,
+        script: Iterable[Reply] | Callable[[ScriptedCall], Reply] = (),
+        *,
+        latency: float | Callable[[], float] = 0.0,
+        json: bool = False,
+        label: str = "scripted",
+        cache_id: str | None = None,
+    ) -> None:
+        super().__init__(latency=latency, offers_json=json, label=label, cache_id=cache_id)
+        if callable(script):
+            self._function = script
+        else:
+            self._replies = iter(script)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> ScriptedModel:
+        """A model whose script is a YAML or JSON list of replies (texts, or objects sent as JSON).
+
+        Raises:
+            ModelFileError: The file cannot be read or is not a list of replies.
+        """
+        try:
+            replies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ModelFileError(f"the script {str(path)!r} cannot be read: {error.strerror}") from error
+        except yaml.YAMLError as error:
+            raise ModelFileError(f"the script {str(path)!r} is not valid YAML or JSON: {error}") from error
+        if not isinstance(replies, list) or not all(isinstance(reply, str | dict) for reply in replies):
+            raise ModelFileError(
+                f"the script {str(path)!r} must be a list of texts or objects, one for each call; "
+                f"it holds {type(replies).__name__}"
+            )
+        return cls(replies, label=f"scripted:{path}")
+
+    @property
+    def calls(self) -> tuple[ScriptedCall, ...]:
+        """Every call so far, in the order in which they came."""
+        return tuple(self._calls)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model_name": self.label}
+
+    def _reply(self, messages: list[BaseMessage], settings: Mapping[str, Any]) -> AIMessage:
+        """The next reply, as a message with its tokens counted."""
+        schema = settings.get("schema")
+        call = ScriptedCall(tuple(messages), int(settings.get("sample", 0)), schema)
+        with self._lock:
+            self._calls.append(call)
+            number = len(self._calls)
+            if self._function is not None:
+                reply = self._function(call)
+            else:
+                try:
+                    reply = next(self._replies)
+                except StopIteration:
+                    raise ScriptExhaustedError(
+                        f"the script of {self.label!r} ran out: it holds {number - 1} replies and this is call "
+                        f"{number}. Give it more, or a function: ScriptedModel(lambda call: ...)",
+                        model=self.label,
+                    ) from None
+        if isinstance(reply, Exception):
+            raise reply
+        message = reply if isinstance(reply, AIMessage) else AIMessage(content=_text(reply))
+        # Words stand for tokens: a fixed, explainable count.
+        sent, received = len(call.prompt.split()), len(str(message.text).split())
+        metered = UsageMetadata(input_tokens=sent, output_tokens=received, total_tokens=sent + received)
+        return message.model_copy(
+            update={
+                "usage_metadata": message.usage_metadata or metered,
+                "response_metadata": {"model_name": self.label, "finish_reason": "stop"}
+                | message.response_metadata,
+            }
+        )
+
+    def _seconds(self) -> float:
+        return self.latency() if callable(self.latency) else self.latency
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = self._reply(messages, kwargs)
+        time.sleep(self._seconds())
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        message = self._reply(messages, kwargs)
+        await asyncio.sleep(self._seconds())
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        message = self._reply(messages, kwargs)
+        time.sleep(self._seconds())
+        for chunk in _chunks(message):
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        message = self._reply(messages, kwargs)
+        await asyncio.sleep(self._seconds())
+        for chunk in _chunks(message):
+            if run_manager:
+                await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+
+def _text(reply: str | Mapping[str, Any]) -> str:
+    return reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+
+
+def _chunks(message: AIMessage) -> list[ChatGenerationChunk]:
+    """The message word by word; the last chunk carries what is not text."""
+    words = str(message.text).split(" ") if isinstance(message.content, str) else []
+    head = [AIMessageChunk(content=word + " ") for word in words[:-1]]
+    last = AIMessageChunk(
+        content=words[-1] if words else message.content,
+        tool_calls=message.tool_calls,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        usage_metadata=message.usage_metadata,
+        chunk_position="last",
+    )
+    return [ChatGenerationChunk(message=chunk) for chunk in [*head, last]]

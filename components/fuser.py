@@ -1,0 +1,97 @@
+"""``Fuser``: writes one answer out of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY
+from typing import ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from archon_graph.core import (
+    COMPONENT_CONFIG,
+    Candidate,
+    Count,
+    ModelComponent,
+    ModelError,
+    NodeContext,
+    Problem,
+    Prompt,
+    Style,
+    conversation_text,
+    is_empty,
+    load_prompt,
+    show_candidates,
+    warn_of_many,
+    with_task,
+)
+
+
+@dataclass(frozen=True, config=COMPONENT_CONFIG)
+class Fuser(ModelComponent):
+    """Replaces the candidates by ``samples`` new ones, each written from all of them.
+
+    The model gets the conversation itself, with the candidates (and their critiques) added to the system
+    message. An empty answer is dropped and recorded; if nothing else is left, the first candidate it was given,
+    the best so far, is passed on as it is.
+
+    Model calls: ``samples``.
+
+    Source: generative fusion as in LLM-Blender (arXiv 2306.02561) and Archon (arXiv 2409.15254), section 3; the
+    prompt is our own.
+
+    Args:
+        model: Spec of the model, or a chat model.
+        samples: How many fused answers to write.
+    """
+
+    technique: ClassVar[str] = "fuser"
+    makes_candidates: ClassVar[bool] = True
+    style: ClassVar[Style] = Style("trapezoid", "#d3f0d0")
+    default_prompt: ClassVar[Prompt | None] = load_prompt("archon_graph.components", "fuser")
+
+    _: KW_ONLY
+    samples: Count = 1
+    """How many fused answers to write."""
+
+    async def run(self, context: NodeContext) -> Sequence[Candidate]:
+        """Write the fused answers; fall back to the best candidate if none says anything."""
+        shown = show_candidates(context.candidates, around=conversation_text(context.question))
+        task = self.words.render("task", candidates=shown, count=len(context.candidates))
+        fused = []
+        for draw in await context.draw(self, with_task(context.question, task), samples=self.samples):
+            candidate = context.candidate(self, draw, parents=context.candidates)
+            if is_empty(candidate.message):
+                context.lose("empty", "the fused answer was empty and was dropped", sample=draw.index)
+            else:
+                fused.append(candidate)
+        if not fused:
+            best = context.candidates[0]
+            context.lose("empty", f"no fused answer is left; the best candidate given, {best.id}, takes its place")
+            return [best]
+        return fused
+
+    def degrade(self, context: NodeContext, error: ModelError) -> Sequence[Candidate]:  # noqa: ARG002
+        """The best candidate it was given."""
+        return context.candidates[:1]
+
+    def calls(self, incoming: int) -> int:  # noqa: ARG002
+        """One for each fused answer."""
+        return self.samples
+
+    def candidates_out(self, incoming: int) -> int:  # noqa: ARG002
+        """One for each fused answer."""
+        return self.samples
+
+    def check(self, node: str, incoming: int) -> Iterable[Problem]:
+        """What comes in should fit into a prompt."""
+        return warn_of_many(node, incoming)
+
+    @property
+    def sample_count(self) -> int:
+        """One for each fused answer."""
+        return self.samples
+
+    def summary(self) -> str:
+        """The number of fused answers, if there are several."""
+        return f"{self.samples} samples" if self.samples > 1 else ""
