@@ -20,7 +20,7 @@ from archon_graph.core import registry
 from archon_graph.core.errors import Problem, UnsavableModelError
 from archon_graph.core.prompt import Prompt
 from archon_graph.core.state import CallDict, Candidate, Loss
-from archon_graph.models import Client, Draw, ModelError, Request, Sampling
+from archon_graph.models import Client, ConfigurationError, Draw, ModelError, Request, Sampling
 from archon_graph.models.providers import identity, label
 
 if TYPE_CHECKING:
@@ -206,15 +206,16 @@ class Component(ABC):
 
     def __or__(self, other: Any) -> Architecture:
         """This component, and then the other component, layer or architecture."""
-        joined: Architecture = self._alone() | other
+        joined: Architecture = self.alone() | other
         return joined
 
     def __ror__(self, other: Any) -> Architecture:
         """A layer given as a list, and then this component."""
-        joined: Architecture = other | self._alone()
+        joined: Architecture = other | self.alone()
         return joined
 
-    def _alone(self) -> Architecture:
+    def alone(self) -> Architecture:
+        """An architecture of this component only."""
         from archon_graph.core.architecture import Architecture  # it is made of components: a cycle otherwise
 
         return Architecture.from_layers([self])
@@ -263,7 +264,13 @@ class Component(ABC):
 
         Raises:
             UnsavableModelError: Its model is an instance without a name.
+            ConfigurationError: Its class goes by the technique of another class, which a file would load.
         """
+        if registry.find_component(self.technique) is not type(self):
+            raise ConfigurationError(
+                f"{type(self).__name__} has the technique {self.technique!r} of another class, which would be "
+                f"loaded in its place; give it a `technique` of its own"
+            )
         config: dict[str, Any] = {"technique": self.technique}
         for field_ in fields(self):
             value = getattr(self, field_.name)

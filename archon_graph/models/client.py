@@ -126,7 +126,7 @@ async def _call(
     messages: list[BaseMessage] = list(request.messages)
     mode = opened.json_mode if request.schema is not None else None
     if opened.takes_seed and opened.chat._llm_type == "scripted":  # noqa: SLF001 - LangChain's public marker
-        settings = {"sample": index, "schema": request.schema if mode else None}
+        settings |= {"sample": index, "schema": request.schema if mode else None}
     if mode == "with_structured_output":
         # The schema's own way of the provider: native JSON or a forced tool call.
         structured = opened.chat.with_structured_output(dict(request.schema or {}), include_raw=True)

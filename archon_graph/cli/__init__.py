@@ -1,0 +1,60 @@
+"""The command line: one file for each command, each a thin call into the library."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from archon_graph._version import __version__
+from archon_graph.cli import check, draw, graphs, models, run
+from archon_graph.models import ArchonError, ConfigurationError
+
+app = typer.Typer(
+    name="archon-graph",
+    help="Turn several language-model calls into one better answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("draw")(draw.draw)
+app.command("graphs")(graphs.graphs)
+app.add_typer(models.app, name="models", help="Models that run on this machine.")
+
+_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"archon-graph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(  # noqa: FBT001 - typer reads a flag this way
+        False,  # noqa: FBT003
+        "--version",
+        help="Print the version and leave.",
+        callback=lambda wanted: _version(wanted=wanted),
+        is_eager=True,
+    ),
+) -> None:
+    """Turn several language-model calls into one better answer."""
+
+
+def main() -> None:
+    """Run the command line: mistakes of the user are one message, bugs keep their traceback.
+
+    Exit codes: 0 done, 1 no answer, 2 something to mend first (nothing was called), 130 interrupted.
+    """
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except ArchonError as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(_USAGE if isinstance(error, ConfigurationError) else _FAILED)

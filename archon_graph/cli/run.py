@@ -1,0 +1,131 @@
+"""``archon-graph run``: answers a question, and shows how the answer came about."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from archon_graph.cli.common import ArchitectureArgument, ModelOption, load_architecture
+from archon_graph.core import Architecture, Result
+from archon_graph.core.architecture import as_messages
+from archon_graph.core.sync import run_sync
+from archon_graph.models import ConfigurationError
+
+_PREVIEW = 160
+
+
+def run(
+    arch: ArchitectureArgument,
+    question: Annotated[str, typer.Argument(help="The question; - reads it from standard input.")],
+    *,
+    model: ModelOption = None,
+    system: Annotated[str | None, typer.Option("--system", help="A system message.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed gives independent samples.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Candidates, parents, usage and losses as JSON, nothing else.")
+    ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also the diagram, every candidate, and what each node cost.")
+    ] = False,
+) -> None:
+    """Answer a question with an architecture."""
+    architecture = load_architecture(arch, model=model)
+    architecture.validate()
+    text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise ConfigurationError("the question is empty; ask something")
+    messages = ([{"role": "system", "content": system}] if system else []) + as_messages(text)
+    # Progress goes to standard error, so that the answer alone can be piped on.
+    progress = Console(stderr=True)
+    if details and not as_json:
+        _show_diagram(Console(highlight=False), architecture)
+    result = run_sync(_watch(architecture, messages, seed, progress))
+    if as_json:
+        typer.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if details:
+        _show_nodes(console, result)
+        console.print(Rule("answer", align="left", style="dim"))
+    console.print(Text(result.answer))
+    if details:
+        console.print(Rule("cost", align="left", style="dim"))
+        _show_cost(console, result)
+    for loss in result.losses:
+        progress.print(Text(f"lost: {loss}", style="yellow"))
+
+
+async def _watch(architecture: Architecture, messages: list[Any], seed: int, console: Console) -> Result:
+    """Run, and show what is under way: a bar over the nodes and the names of those that work."""
+    nodes = architecture.components
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
+    state: dict[str, Any] = {}
+    working: list[str] = []
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        bar = progress.add_task("starting", total=len(nodes))
+        graph = architecture.compile()
+        stream = graph.astream(
+            {"messages": messages}, stream_mode=["tasks", "values"], context={"seed": seed, "client": None}
+        )
+        async for mode, part in stream:
+            if mode == "values":
+                state = part
+            elif part["name"] in nodes:
+                if "triggers" in part:
+                    working.append(part["name"])
+                else:
+                    working.remove(part["name"])
+                    progress.advance(bar)
+                shown = ", ".join(working[:3]) + (f" and {len(working) - 3} more" if len(working) > 3 else "")
+                progress.update(bar, description=shown or "between nodes")
+    return Result.from_state(architecture, state)
+
+
+def _show_diagram(console: Console, architecture: Architecture) -> None:
+    console.print(Rule(f"{architecture.name} (Mermaid)", align="left", style="dim"))
+    console.print(Text(architecture.draw_mermaid().rstrip()))
+
+
+def _show_nodes(console: Console, result: Result) -> None:
+    """What each node passed on, in order; for one that chose, which of the candidates it kept."""
+    for node in result.nodes:
+        console.print(Rule(f"{node.node} ({node.technique})", align="left", style="dim"))
+        for place, candidate in enumerate(node.candidates, start=1):
+            made_here = candidate.node == node.node
+            line = Text(f"{place}. {candidate.id}  ", style="bold")
+            line.append(_preview(candidate.content) if made_here else "kept", style="not bold")
+            if made_here and candidate.parents:
+                line.append(f"  (from {', '.join(candidate.parents)})", style="not bold dim")
+            console.print(line)
+        if not node.candidates:
+            console.print(Text("nothing", style="dim"))
+
+
+def _preview(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _PREVIEW else flat[: _PREVIEW - 1] + "…"
+
+
+def _show_cost(console: Console, result: Result) -> None:
+    table = Table(box=None, header_style="bold")
+    for column in ("node", "calls", "prompt tokens", "completion tokens", "seconds"):
+        table.add_column(column, justify="left" if column == "node" else "right")
+    for node in result.nodes:
+        usage = node.usage
+        table.add_row(
+            node.node, str(usage.calls), str(usage.prompt_tokens), str(usage.completion_tokens), f"{node.seconds:.1f}"
+        )
+    total = result.usage
+    table.add_section()
+    table.add_row("all", str(total.calls), str(total.prompt_tokens), str(total.completion_tokens), "")
+    console.print(table)
+    if total.unmetered_calls:
+        console.print(Text(f"{total.unmetered_calls} calls reported no tokens; they are not in the sums", style="dim"))
