@@ -34,7 +34,11 @@ async def plain(model: ScriptedModel, widths: list[int]) -> None:
 
 
 async def paired(
-    name: str, limit: float, ours: Callable[[], Awaitable[object]], theirs: Callable[[], Awaitable[object]], rounds: int
+    name: str,
+    limit: float,
+    ours: Callable[[], Awaitable[object]],
+    theirs: Callable[[], Awaitable[object]],
+    rounds: int,
 ) -> None:
     """Time both in turn and print the median of the ratios."""
     ratios, mine = [], []
@@ -50,7 +54,9 @@ async def paired(
         ratios.append((middle - started) / (ended - middle))
     ratio = statistics.median(ratios)
     verdict = "ok  " if ratio <= limit else "OVER"
-    print(f"{verdict} {name}: {ratio:.3f} (at most {limit:.2f}); {statistics.median(mine) * 1000:.0f} ms with the graph")
+    print(
+        f"{verdict} {name}: {ratio:.3f} (at most {limit:.2f}); {statistics.median(mine) * 1000:.0f} ms with the graph"
+    )
 
 
 async def critical_path(architecture: Architecture, layers: int, rounds: int) -> None:
@@ -98,7 +104,9 @@ async def main() -> None:
         rounds,
     )
     for width, limit in ((30, 1.10), (100, 1.25)):
-        wide = Architecture.from_layers([[Generator(model)] * width, [Fuser(model)] * width, [Fuser(model)] * width])
+        wide = Architecture.from_layers(
+            [[Generator(model)] * width, [Fuser(model)] * width, [Fuser(model)] * width]
+        )
         await paired(
             f"3 layers of {width} nodes against asyncio.gather",
             limit,

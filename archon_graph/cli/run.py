@@ -121,11 +121,17 @@ def _show_cost(console: Console, result: Result) -> None:
     for node in result.nodes:
         usage = node.usage
         table.add_row(
-            node.node, str(usage.calls), str(usage.prompt_tokens), str(usage.completion_tokens), f"{node.seconds:.1f}"
+            node.node,
+            str(usage.calls),
+            str(usage.prompt_tokens),
+            str(usage.completion_tokens),
+            f"{node.seconds:.1f}",
         )
     total = result.usage
     table.add_section()
     table.add_row("all", str(total.calls), str(total.prompt_tokens), str(total.completion_tokens), "")
     console.print(table)
     if total.unmetered_calls:
-        console.print(Text(f"{total.unmetered_calls} calls reported no tokens; they are not in the sums", style="dim"))
+        console.print(
+            Text(f"{total.unmetered_calls} calls reported no tokens; they are not in the sums", style="dim")
+        )

@@ -52,12 +52,13 @@ def find_problems(graph: nx.DiGraph[str]) -> list[Problem]:
     """
     if not graph:
         return [_empty()]
+    acyclic = _acyclic_part(graph)
     problems = [
         *_names(graph),
         *_cycles(graph),
-        *_unreachable(graph),
-        *_dead_ends(graph),
-        *_starts(graph),
+        *_unreachable(graph, acyclic),
+        *_dead_ends(graph, acyclic),
+        *_starts(graph, acyclic),
         *_counts(graph),
     ]
     return sorted(problems, key=lambda problem: problem.severity)
@@ -73,9 +74,7 @@ def counts_into(graph: nx.DiGraph[str]) -> dict[str, int | None]:
     """How many candidates reach each node when nothing is lost; ``None`` where that cannot be known."""
     into: dict[str, int | None] = dict.fromkeys(graph)
     out: dict[str, int | None] = dict.fromkeys(graph)
-    in_cycles = _nodes_in_cycles(graph)
-    order = nx.topological_sort(graph.subgraph(node for node in graph if node not in in_cycles))
-    for node in order:
+    for node in nx.topological_sort(_acyclic_part(graph)):
         component = component_at(graph, node)
         arriving = [out[before] for before in graph.pred[node]]
         known = [count for count in arriving if count is not None]
@@ -123,20 +122,29 @@ def _cycles(graph: nx.DiGraph[str]) -> Iterator[Problem]:
             )
 
 
-def _nodes_in_cycles(graph: nx.DiGraph[str]) -> set[str]:
-    return {
+def _acyclic_part(graph: nx.DiGraph[str]) -> nx.DiGraph[str]:
+    """The graph without the nodes that wait for themselves."""
+    circling = {
         node
         for group in nx.strongly_connected_components(graph)
-        if len(group) > 1 or graph.has_edge(*(list(group) * 2)[:2])
         for node in group
+        if len(group) > 1 or graph.has_edge(node, node)
     }
+    if not circling:
+        return graph
+    acyclic: nx.DiGraph[str] = graph.subgraph(node for node in graph if node not in circling)
+    return acyclic
 
 
-def _unreachable(graph: nx.DiGraph[str]) -> Iterator[Problem]:
-    entries = [node for node in graph if not graph.pred[node]]
-    reached = set(entries).union(*(nx.descendants(graph, entry) for entry in entries))
-    for node in graph:
-        if node not in reached and node not in _nodes_in_cycles(graph):
+def _unreachable(graph: nx.DiGraph[str], acyclic: nx.DiGraph[str]) -> Iterator[Problem]:
+    reached = {node for node in graph if not graph.pred[node]}
+    frontier = list(reached)
+    while frontier:
+        found = set(graph.succ[frontier.pop()]) - reached
+        reached |= found
+        frontier.extend(found)
+    for node in acyclic:
+        if node not in reached:
             yield Problem(
                 rule="unreachable",
                 where=node,
@@ -145,8 +153,7 @@ def _unreachable(graph: nx.DiGraph[str]) -> Iterator[Problem]:
             )
 
 
-def _dead_ends(graph: nx.DiGraph[str]) -> Iterator[Problem]:
-    acyclic = graph.subgraph(node for node in graph if node not in _nodes_in_cycles(graph))
+def _dead_ends(graph: nx.DiGraph[str], acyclic: nx.DiGraph[str]) -> Iterator[Problem]:
     depth = {
         node: level for level, nodes in enumerate(nx.topological_generations(acyclic), start=1) for node in nodes
     }
@@ -164,24 +171,27 @@ def _dead_ends(graph: nx.DiGraph[str]) -> Iterator[Problem]:
             )
 
 
-def _starts(graph: nx.DiGraph[str]) -> Iterator[Problem]:
-    for node in graph:
+def _starts(graph: nx.DiGraph[str], acyclic: nx.DiGraph[str]) -> Iterator[Problem]:
+    # Nodes before which everything can start but nothing makes candidates. A cause is reported once: what
+    # stands behind a wrong first layer, or behind an unknown technique, is not wrong on its own account.
+    fruitless: set[str] = set()
+    for node in nx.topological_sort(acyclic):
         component = component_at(graph, node)
-        if component is None or component.starts:
+        before = graph.pred[node]
+        nothing_made = bool(before) and all(earlier in fruitless for earlier in before)
+        if component is None:
             continue
-        before = nx.ancestors(graph, node)
-        if not graph.pred[node]:
+        if component.starts:
+            if not component.makes_candidates and (not before or nothing_made):
+                fruitless.add(node)
+        elif not before:
             yield Problem(
                 rule="first-layer",
                 where=node,
                 message=f"a {component.technique} needs candidates, and in the first layer there are none",
                 way_out="Put a generator before it",
             )
-        # A cause is reported once: what stands behind a wrong first layer is not wrong on its own account.
-        elif all(
-            (other := component_at(graph, ancestor)) is not None and other.starts and not other.makes_candidates
-            for ancestor in before
-        ):
+        elif nothing_made:
             yield Problem(
                 rule="no-generator",
                 where=node,

@@ -13,6 +13,9 @@ A ``ConfigurationError`` stops a run before the first call. A ``ModelError`` cos
 the run goes on without it and records the loss.
 """
 
+from functools import partial
+from typing import Any
+
 
 class ArchonError(Exception):
     """Base of every error that archon-graph raises on purpose."""
@@ -40,6 +43,11 @@ class MissingExtraError(ConfigurationError, ImportError):
             f"install it with: pip install 'archon-graph[{extra}]'"
         )
         self.extra = extra
+        self._feature = feature
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep both arguments when the error travels between processes."""
+        return type(self), (self._feature, self.extra)
 
 
 class MissingKeyError(ConfigurationError):
@@ -63,6 +71,11 @@ class ModelError(ArchonError):
         super().__init__(message)
         self.model = model
         self.retryable = retryable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the keyword arguments when the error travels between processes."""
+        make = partial(type(self), model=self.model, retryable=self.retryable)
+        return make, self.args
 
 
 class ScriptExhaustedError(ModelError):

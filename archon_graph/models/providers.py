@@ -1,8 +1,9 @@
 """Turns a model spec into a chat model that is ready to be called.
 
 A spec is ``provider:name``. Some are ours (`scripted`, `local`, `custom`), two have their settings known here
-(`openai`, `together`), and every other one goes to LangChain's ``init_chat_model``. A provider's package is
-imported when its first model is opened, never before: importing archon-graph must stay fast.
+(`openai`, `together`), and every other one goes to LangChain's ``init_chat_model``. The provider is never
+guessed from the name: one model shall have one spec. A provider's package is imported when its first model is
+opened, never before: importing archon-graph must stay fast.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from archon_graph.models.errors import (
     ArchonError,
@@ -31,6 +32,11 @@ from archon_graph.models.request import ModelLike, Sampling
 from archon_graph.models.scripted import ScriptedModel
 
 _KEYS = {"openai": "OPENAI_API_KEY", "together": "TOGETHER_API_KEY"}
+_OUR_PROVIDERS = (*_KEYS, "local", "scripted", "custom")
+# The two that the OpenAI library makes by default: without them one passing 429 would cost a sample for good.
+# They are not counted as calls; a client that repeats calls itself has to set this to 0.
+_LIBRARY_RETRIES = 2
+_HINT = "a spec is provider:name, as in openai:gpt-4o or local:coder-0.5b"
 _custom: dict[str, BaseChatModel] = {}
 
 JsonMode = Literal["response_format", "with_structured_output", "scripted"]
@@ -49,7 +55,7 @@ class Opened:
     json_mode: JsonMode | None = None
     """How the model is asked for JSON; ``None`` when it offers none."""
     takes_seed: bool = False
-    """Whether a call takes a ``seed``, which makes a sample repeatable."""
+    """Whether a call takes a ``seed``, which makes a sample repeatable; a scripted one takes its index."""
     turn: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
     """Entered for the length of a call; lets models that share a machine take turns."""
 
@@ -89,7 +95,8 @@ def identity(model: ModelLike) -> str | None:
     """
     if isinstance(model, str):
         return model
-    for name, registered in _custom.items():
+    # A copy, because another thread may register a model meanwhile.
+    for name, registered in list(_custom.items()):
         if registered is model:
             return f"custom:{name}"
     cache_id = getattr(model, "cache_id", None)
@@ -145,16 +152,56 @@ def open_model(model: ModelLike, sampling: Sampling) -> Opened:
     return _open_any(model, sampling)
 
 
+def secrets_of(chat: BaseChatModel) -> list[str]:
+    """The keys a chat model was given, which may be in no environment variable."""
+    return [value.get_secret_value() for value in vars(chat).values() if isinstance(value, SecretStr)]
+
+
+def with_settings(chat: BaseChatModel, settings: Mapping[str, Any]) -> BaseChatModel:
+    """The chat model with these settings as its own, as a copy; itself if there are none.
+
+    ``with_structured_output`` gives a runnable that drops the arguments of a call, so a call that wants JSON
+    can only be sampled as asked if the settings are the model's own.
+
+    Raises:
+        KeyError: It has no field for one of them; see `json_mode_of`.
+    """
+    if not settings:
+        return chat
+    fields = _fields_by_name(chat)
+    return chat.model_copy(update={fields[name]: value for name, value in settings.items()})
+
+
+def json_mode_of(chat: BaseChatModel, settings: Mapping[str, Any]) -> JsonMode | None:
+    """How a LangChain chat model can be asked for JSON while these settings stay in force."""
+    if not (chat.profile or {}).get("structured_output"):
+        return None
+    if type(chat).__module__.split(".")[0] == "langchain_openai":
+        # Its with_structured_output raises on an answer that was cut short, which was paid for all the same.
+        return "response_format"
+    return "with_structured_output" if settings.keys() <= _fields_by_name(chat).keys() else None
+
+
+def _fields_by_name(chat: BaseChatModel) -> dict[str, str]:
+    """The chat model's fields by every name they go by."""
+    fields = type(chat).model_fields
+    aliases = {info.alias: name for name, info in fields.items() if info.alias}
+    return {**aliases, **{name: name for name in fields}}
+
+
 def _open_instance(chat: BaseChatModel, spec: str, sampling: Sampling) -> Opened:
     if isinstance(chat, ScriptedModel):
         return Opened(
-            spec=spec,
-            chat=chat,
-            settings=sampling.settings(),
-            json_mode="scripted" if chat.offers_json else None,
-            takes_seed=True,
+            spec=spec, chat=_uncached(chat), json_mode="scripted" if chat.offers_json else None, takes_seed=True
         )
-    return Opened(spec=spec, chat=chat, settings=sampling.settings(), json_mode=_profiled_json(chat))
+    settings = sampling.settings()
+    return Opened(spec=spec, chat=_uncached(chat), settings=settings, json_mode=json_mode_of(chat, settings))
+
+
+def _uncached(chat: BaseChatModel) -> BaseChatModel:
+    """The chat model without LangChain's cache, whose key has no sample index: ten samples would be one."""
+    in_use = chat.cache if chat.cache is not None else get_llm_cache() is not None
+    return chat.model_copy(update={"cache": False}) if in_use else chat
 
 
 def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
@@ -172,6 +219,9 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
         timeout=1800,
         max_retries=0,
         stream_usage=True,
+        cache=False,
+        # On one machine a new connection costs nothing, and none is left to outlive its event loop.
+        default_headers={"Connection": "close"},
         **settings,
     )
     return Opened(
@@ -184,13 +234,25 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
 
 
 def _open_provider(provider: str, name: str, spec: str, sampling: Sampling) -> Opened:
-    key = _KEYS[provider]
-    if not os.environ.get(key):
+    # A line break from a file would be refused as a header, in an error that shows the key.
+    key = os.environ.get(_KEYS[provider], "").strip()
+    if not key:
         raise MissingKeyError(
-            f"model {spec!r} needs an API key: set the environment variable {key}, "
+            f"model {spec!r} needs an API key: set the environment variable {_KEYS[provider]}, "
             f"or try without a key: local:coder-0.5b"
         )
-    settings = {"timeout": 600, **sampling.settings()}
+    from openai import DefaultAsyncHttpxClient
+
+    settings: dict[str, Any] = {
+        "api_key": key,
+        "timeout": 600,
+        "max_retries": _LIBRARY_RETRIES,
+        "cache": False,
+        # Its own, not the one that langchain_openai shares: connections belong to the event loop they were
+        # opened in, and fail in every other one.
+        "http_async_client": DefaultAsyncHttpxClient(timeout=600),
+        **sampling.settings(),
+    }
     chat: BaseChatModel
     if provider == "openai":
         from langchain_openai import ChatOpenAI
@@ -212,36 +274,36 @@ def _open_provider(provider: str, name: str, spec: str, sampling: Sampling) -> O
 
 
 def _open_any(spec: str, sampling: Sampling) -> Opened:
-    provider = spec.partition(":")[0]
-    if spec.endswith(".gguf") or Path(spec).exists():
+    provider, _, name = spec.partition(":")
+    if spec.endswith(".gguf") or os.path.isfile(spec):  # noqa: PTH113 - Path.is_file raises on a very long name
         raise UnknownModelError(f"{spec!r} looks like a file; a model file is named with: local:{spec}")
+    if not provider or not name:
+        missing = "model" if provider in _OUR_PROVIDERS else "provider"
+        raise UnknownModelError(f"model {spec!r} names no {missing}; {_HINT}")
     try:
         from langchain.chat_models import init_chat_model
     except ImportError as error:
+        if nearest := _nearest(provider, _OUR_PROVIDERS, cutoff=0.8):
+            raise _unknown_provider(spec, nearest) from error
         raise MissingExtraError(f"model {spec!r}", "providers") from error
+    theirs = _langchain_providers()
+    if theirs and provider not in theirs:
+        raise _unknown_provider(spec, _nearest(provider, [*_OUR_PROVIDERS, *theirs]))
     try:
-        chat = init_chat_model(spec, **sampling.settings())
+        chat = init_chat_model(name, model_provider=provider, cache=False, **sampling.settings())
     except ImportError as error:
         raise ConfigurationError(f"model {spec!r} needs a package that is not installed: {error}") from error
-    except ValueError as error:
-        if "provider" in str(error).lower():
-            known = ["openai", "together", "local", "scripted", "custom", *_langchain_providers()]
-            raise UnknownModelError(
-                f"no provider is called {provider!r} in model {spec!r}{_nearest(provider, known)}; "
-                f"a spec is provider:name, as in openai:gpt-4o or local:coder-0.5b"
-            ) from error
-        raise ConfigurationError(f"model {spec!r} cannot be set up: {_plain(error)}") from error
+    except ArchonError:
+        raise
     except Exception as error:
         # Providers raise whatever they like here (their own error classes for a missing key, mostly).
-        if isinstance(error, ArchonError):
-            raise
         raise ConfigurationError(f"model {spec!r} cannot be set up: {_plain(error)}") from error
-    return Opened(spec=spec, chat=chat, json_mode=_profiled_json(chat))
+    return Opened(spec=spec, chat=chat, json_mode=json_mode_of(chat, {}))
 
 
-def _profiled_json(chat: BaseChatModel) -> JsonMode | None:
-    offers = bool((chat.profile or {}).get("structured_output"))
-    return "with_structured_output" if offers else None
+def _unknown_provider(spec: str, nearest: str) -> UnknownModelError:
+    provider = spec.partition(":")[0]
+    return UnknownModelError(f"no provider is called {provider!r} in model {spec!r}{nearest}; {_HINT}")
 
 
 def _plain(error: Exception) -> str:
@@ -257,6 +319,6 @@ def _langchain_providers() -> list[str]:
     return sorted(getattr(base, "_BUILTIN_PROVIDERS", ()))
 
 
-def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+def _nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name.strip().lower(), list(known), n=1, cutoff=cutoff)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -52,7 +52,7 @@ class ScriptedModel(BaseChatModel):
     Args:
         script: Replies in the order of the calls (any iterable; it is read as calls come), or a function
             from `ScriptedCall` to a reply. Only a function makes answers independent of the order of calls.
-        latency: Seconds each call takes, or a function that gives them anew for each call.
+        latency: Seconds each call takes, one that raises too, or a function that gives them for each call.
         json: Whether the model offers structured output. A schema then reaches a script that is a function.
         label: The name under which the model stands in records.
         cache_id: A name for the script's content, which makes an architecture with it savable.
@@ -78,6 +78,9 @@ class ScriptedModel(BaseChatModel):
         cache_id: str | None = None,
     ) -> None:
         super().__init__(latency=latency, offers_json=json, label=label, cache_id=cache_id)
+        if isinstance(script, str | Mapping | AIMessage | Exception):
+            # All of them can be iterated over or nearly so: a text would be read letter by letter.
+            raise TypeError(f"a script is a list of replies or a function, got one reply; write [{script!r:.60}]")
         if callable(script):
             self._function = script
         else:
@@ -94,13 +97,21 @@ class ScriptedModel(BaseChatModel):
             replies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ModelFileError(f"the script {str(path)!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ModelFileError(f"the script {str(path)!r} is not UTF-8 text: {error.reason}") from error
         except yaml.YAMLError as error:
             raise ModelFileError(f"the script {str(path)!r} is not valid YAML or JSON: {error}") from error
-        if not isinstance(replies, list) or not all(isinstance(reply, str | dict) for reply in replies):
+        if not isinstance(replies, list):
             raise ModelFileError(
                 f"the script {str(path)!r} must be a list of texts or objects, one for each call; "
-                f"it holds {type(replies).__name__}"
+                f"it holds {_kind(replies)}"
             )
+        for number, reply in enumerate(replies, start=1):
+            if not isinstance(reply, str | dict):
+                raise ModelFileError(
+                    f"reply {number} of the script {str(path)!r} must be a text or an object, got {_kind(reply)}; "
+                    f"put quotes around a text that looks like something else"
+                )
         return cls(replies, label=f"scripted:{path}")
 
     @property
@@ -116,26 +127,36 @@ class ScriptedModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         return {"model_name": self.label}
 
-    def _reply(self, messages: list[BaseMessage], settings: Mapping[str, Any]) -> AIMessage:
-        """The next reply, as a message with its tokens counted."""
-        schema = settings.get("schema")
-        call = ScriptedCall(tuple(messages), int(settings.get("sample", 0)), schema)
+    def _next_reply(self, call: ScriptedCall) -> Reply:
+        """What the script says to this call; what it runs out with, it says as a reply."""
         with self._lock:
             self._calls.append(call)
-            number = len(self._calls)
-            if self._function is not None:
-                reply = self._function(call)
-            else:
+            if self._function is None:
                 try:
-                    reply = next(self._replies)
+                    return next(self._replies)
                 except StopIteration:
-                    raise ScriptExhaustedError(
+                    number = len(self._calls)
+                    return ScriptExhaustedError(
                         f"the script of {self.label!r} ran out: it holds {number - 1} replies and this is call "
                         f"{number}. Give it more, or a function: ScriptedModel(lambda call: ...)",
                         model=self.label,
-                    ) from None
+                    )
+        # Outside the lock: the function may take its time, or ask this very model.
+        return self._function(call)
+
+    def _call(self, messages: list[BaseMessage], settings: Mapping[str, Any]) -> tuple[ScriptedCall, Reply]:
+        call = ScriptedCall(tuple(messages), int(settings.get("sample", 0)), settings.get("schema"))
+        return call, self._next_reply(call)
+
+    def _message(self, call: ScriptedCall, reply: Reply) -> AIMessage:
+        """The reply as a message with its tokens counted; one that is an error is raised."""
         if isinstance(reply, Exception):
             raise reply
+        if not isinstance(reply, str | Mapping | AIMessage):
+            raise TypeError(
+                f"a reply of {self.label!r} must be a text, an object, an AIMessage or an error to raise, "
+                f"got {type(reply).__name__}"
+            )
         message = reply if isinstance(reply, AIMessage) else AIMessage(content=_text(reply))
         # Words stand for tokens: a fixed, explainable count.
         sent, received = len(call.prompt.split()), len(str(message.text).split())
@@ -158,8 +179,9 @@ class ScriptedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        message = self._reply(messages, kwargs)
+        call, reply = self._call(messages, kwargs)
         time.sleep(self._seconds())
+        message = self._message(call, reply)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _agenerate(
@@ -169,8 +191,9 @@ class ScriptedModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        message = self._reply(messages, kwargs)
+        call, reply = self._call(messages, kwargs)
         await asyncio.sleep(self._seconds())
+        message = self._message(call, reply)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _stream(
@@ -180,8 +203,9 @@ class ScriptedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        message = self._reply(messages, kwargs)
+        call, reply = self._call(messages, kwargs)
         time.sleep(self._seconds())
+        message = self._message(call, reply)
         for chunk in _chunks(message):
             if run_manager:
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
@@ -194,12 +218,17 @@ class ScriptedModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        message = self._reply(messages, kwargs)
+        call, reply = self._call(messages, kwargs)
         await asyncio.sleep(self._seconds())
+        message = self._message(call, reply)
         for chunk in _chunks(message):
             if run_manager:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} {value!r:.40}"
 
 
 def _text(reply: str | Mapping[str, Any]) -> str:
@@ -209,8 +238,9 @@ def _text(reply: str | Mapping[str, Any]) -> str:
 def _chunks(message: AIMessage) -> list[ChatGenerationChunk]:
     """The message word by word; the last chunk carries what is not text."""
     words = str(message.text).split(" ") if isinstance(message.content, str) else []
-    head = [AIMessageChunk(content=word + " ") for word in words[:-1]]
+    head = [AIMessageChunk(content=word + " ", id=message.id) for word in words[:-1]]
     last = AIMessageChunk(
+        id=message.id,
         content=words[-1] if words else message.content,
         tool_calls=message.tool_calls,
         additional_kwargs=message.additional_kwargs,

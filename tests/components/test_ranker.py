@@ -143,7 +143,9 @@ def test_a_candidate_cannot_close_its_own_tag():
 def test_placeholders_in_candidates_and_questions_are_not_filled():
     """What models and users write is never read as a template."""
     judge = ScriptedModel(["[1] > [2]"])
-    (Generator(ScriptedModel(["$conversation", "$candidates"]), samples=2) | Ranker(judge)).run("$count of $reply?")
+    (Generator(ScriptedModel(["$conversation", "$candidates"]), samples=2) | Ranker(judge)).run(
+        "$count of $reply?"
+    )
     prompt = judge.calls[0].prompt
     assert "$count of $reply?" in prompt
     assert prompt.count("$conversation") == 1
@@ -173,7 +175,9 @@ def test_no_text_can_crash_or_lose_a_candidate(text: str, count: int):
     assert sorted(ranking.order) == list(range(count))
 
 
-pieces = st.sampled_from(["[1]", "[2]", "[3]", "[4]", "2", ">", ">=", ",", " ", "\n", "Answer", "**", "best:", "[", "]"])
+pieces = st.sampled_from(
+    ["[1]", "[2]", "[3]", "[4]", "2", ">", ">=", ",", " ", "\n", "Answer", "**", "best:", "[", "]"]
+)
 
 
 @given(st.lists(pieces, max_size=25).map("".join), st.integers(1, 4))

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archon_graph import Architecture, ArchitectureError, ConfigurationError, Fuser, Generator, Ranker, ScriptedModel
+from archon_graph import (
+    Architecture,
+    ArchitectureError,
+    ConfigurationError,
+    Fuser,
+    Generator,
+    Ranker,
+    ScriptedModel,
+)
 from archon_graph.core import UnsavableModelError
 from archon_graph.core.prompt import Prompt
 from archon_graph.models import register_model
@@ -130,7 +138,11 @@ def test_fingerprint_is_the_same_in_a_fresh_process():
     here = ([Generator(A, samples=2), Generator(B)] | Ranker(C) | Fuser(C)).fingerprint
     for seed in ("1", "2"):
         run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         )
         assert run.stdout.strip() == here
 

@@ -92,12 +92,14 @@ def test_each_mistake_has_its_place(data: object, where: str, words: str):
 
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["layers", "nodes", "edges", "technique", "model", "samples", "name", "archon_graph"])
-        | st.text(max_size=5),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["layers", "nodes", "edges", "technique", "model", "samples", "name", "archon_graph"])
+            | st.text(max_size=5),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=20,
 )

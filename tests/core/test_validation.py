@@ -124,8 +124,8 @@ def test_every_rule_is_in_the_module_table():
     """The table a reader looks rules up in holds every id the code can report."""
     import re
 
-    from archon_graph.core import component, validation
     from archon_graph.components import ranker
+    from archon_graph.core import component, validation
 
     table = set(re.findall(r"^\| ``([a-z-]+)`` \|", validation.__doc__ or "", flags=re.MULTILINE))
     used: set[str] = set()

@@ -1,0 +1,56 @@
+# One door for chores. Everything runs in .venv, which these targets make; a new machine needs Python 3.11-3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_QUESTION := Write a Python function is_leap(year) that follows the Gregorian calendar. Explain it in two sentences.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint typecheck format bench lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# The marker is newer than what it was made from, or the set-up runs again.
+$(VENV)/.user: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(f"archon-graph needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12" if not (3, 11) <= v <= (3, 13) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.user
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+demo: $(VENV)/.user  ## Answer a real question: sample, rank, fuse on a real local model (fetches 491 MB once)
+	$(BIN)/archon-graph models pull coder-0.5b
+	$(BIN)/archon-graph run ensemble-rank-fuse --model local:coder-0.5b --details "$(DEMO_QUESTION)"
+
+test: $(VENV)/.dev  ## Run the tests (fetches a model of 98 MB once)
+	$(BIN)/archon-graph models pull smollm2-135m
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.dev  ## Check style, import order and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+typecheck: $(VENV)/.dev  ## Check types, strictly
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## Measure what the graph costs on top of the calls
+	$(BIN)/python benchmarks/overhead.py
+
+lock: $(VENV)/.dev  ## Write the versions in use to constraints.txt
+	@{ echo "# Versions that are known to work together; 'make lock' writes this file."; \
+	   $(BIN)/python -m pip freeze --exclude-editable --exclude archon-graph; } > constraints.txt
+
+clean:  ## Remove everything that was made here, models excepted
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
