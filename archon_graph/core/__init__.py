@@ -6,10 +6,10 @@ from archon_graph.core.component import (
     Component,
     Count,
     ModelComponent,
-    NodeContext,
     Style,
     warn_of_many,
 )
+from archon_graph.core.context import NodeContext
 from archon_graph.core.conversation import (
     CONVERSATION,
     as_material,
@@ -21,7 +21,7 @@ from archon_graph.core.errors import ArchitectureError, NoAnswerError, Problem, 
 from archon_graph.core.prompt import Prompt, load_prompt
 from archon_graph.core.registry import UnknownTechniqueError, find_component, techniques
 from archon_graph.core.result import NodeReport, Result
-from archon_graph.core.state import Candidate, Loss, State, is_empty
+from archon_graph.core.state import Candidate, Loss, State, UnitTest, is_empty
 from archon_graph.models import ModelError
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Result",
     "State",
     "Style",
+    "UnitTest",
     "UnknownTechniqueError",
     "UnsavableModelError",
     "as_material",

@@ -15,6 +15,7 @@ from langchain_core.messages import BaseMessage, MessageLikeRepresentation
 
 from archon_graph.core import compiler, config, drawing, validation
 from archon_graph.core.component import Component, ModelComponent
+from archon_graph.core.composition import union
 from archon_graph.core.errors import ArchitectureError, Problem
 from archon_graph.core.result import Result
 from archon_graph.core.sync import run_sync
@@ -134,7 +135,7 @@ class Architecture:
         if part is None:
             return NotImplemented
         # Every end of this one leads to every beginning of the other.
-        graph = _union([self.graph, part.graph])
+        graph = union([self.graph, part.graph])
         nodes = list(graph)
         mine, theirs = nodes[: len(self._graph)], nodes[len(self._graph) :]
         ends = [node for node in mine if not graph.succ[node]]
@@ -374,7 +375,7 @@ def _as_part(part: object) -> Architecture | None:
     if isinstance(part, Component):
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_node(part.name or part.technique, component=part)
-        return Architecture(_union([graph]))
+        return Architecture(union([graph]))
     if isinstance(part, list | tuple):
         if not part:
             raise ArchitectureError(
@@ -387,39 +388,5 @@ def _as_part(part: object) -> Architecture | None:
                     )
                 ]
             )
-        return Architecture(_union([_as_architecture(member).graph for member in part]))
+        return Architecture(union([_as_architecture(member).graph for member in part]))
     return None
-
-
-def _union(graphs: Sequence[nx.DiGraph[str]]) -> nx.DiGraph[str]:
-    """All nodes and edges of several graphs, the nodes named anew and in order.
-
-    A node is called what its component is called, or else the technique and a number; a name that is taken
-    gets a number of its own.
-    """
-    components = [graph.nodes[node]["component"] for graph in graphs for node in graph]
-    given = {component.name for component in components if component.name}
-    counters: dict[str, int] = {}
-    taken: set[str] = set()
-    names: list[str] = []
-    for component in components:
-        if component.name and component.name not in taken:
-            name = component.name
-        else:
-            stem = component.name or component.technique
-            while True:
-                counters[stem] = counters.get(stem, 0 if component.name is None else 1) + 1
-                name = f"{stem}_{counters[stem]}"
-                if name not in taken and name not in given:
-                    break
-        taken.add(name)
-        names.append(name)
-    union: nx.DiGraph[str] = nx.DiGraph()
-    union.add_nodes_from((name, {"component": part}) for name, part in zip(names, components, strict=True))
-    start = 0
-    for graph in graphs:
-        renamed = dict(zip(graph, names[start : start + len(graph)], strict=True))
-        for node in graph:
-            union.add_edges_from((renamed[before], renamed[node]) for before in graph.pred[node])
-        start += len(graph)
-    return union

@@ -23,7 +23,8 @@ from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import RetryPolicy
 from typing_extensions import TypedDict
 
-from archon_graph.core.component import Component, ModelComponent, NodeContext
+from archon_graph.core.component import Component, ModelComponent
+from archon_graph.core.context import NodeContext
 from archon_graph.core.errors import NoAnswerError
 from archon_graph.core.state import (
     CallDict,
@@ -31,6 +32,7 @@ from archon_graph.core.state import (
     Loss,
     NodeOutput,
     State,
+    UnitTest,
     channel_of,
     merge_messages,
     outputs_of_turn,
@@ -227,6 +229,7 @@ class _RunComponent(_Step):
             node=self._node,
             question=state["messages"],
             candidates=incoming,
+            tests=_tests_in(outputs),
             client=client,
             replicate=seed,
             first_sample=self._first_sample,
@@ -249,6 +252,7 @@ class _RunComponent(_Step):
             turn=state["turn"],
             node=self._node,
             candidates=[candidate.to_state() for candidate in produced],
+            tests=[test.to_state() for test in context.tests],
             losses=[loss.to_state() for loss in context.losses],
             calls=[*self._failed_attempts.pop(task, ()), *context.calls],
             seconds=time.perf_counter() - started,
@@ -284,6 +288,12 @@ class _GiveAnswer(_Step):
             # An equal id would make LangGraph replace the earlier message instead of adding this one.
             message = message.model_copy(update={"id": None})
         return {"messages": [message], "candidates": final}
+
+
+def _tests_in(outputs: Sequence[NodeOutput]) -> list[UnitTest]:
+    """The unit tests of all predecessors, each once: branches that share a test generator share its tests."""
+    tests = {(test["node"], test["text"]): UnitTest(**test) for output in outputs for test in output["tests"]}
+    return list(tests.values())
 
 
 def _client_and_seed() -> tuple[Client, int]:

@@ -1,4 +1,4 @@
-"""``Component``: the base class of every technique, and ``NodeContext``, what it works with.
+"""``Component``: the base class of every technique, and ``ModelComponent``, of those that ask a model.
 
 To write a technique: subclass `Component` (or `ModelComponent` if it asks a model), name it, and implement
 `run`. The base class brings settings from and to files, records, losses and drawing.
@@ -7,20 +7,20 @@ To write a technique: subclass `Component` (or `ModelComponent` if it asks a mod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, fields
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from archon_graph.core import registry
+from archon_graph.core.context import NodeContext
 from archon_graph.core.errors import Problem, UnsavableModelError
 from archon_graph.core.prompt import Prompt
-from archon_graph.core.state import CallDict, Candidate, Loss
-from archon_graph.models import Client, ConfigurationError, Draw, ModelError, Request, Sampling
+from archon_graph.core.state import Candidate
+from archon_graph.models import ConfigurationError, ModelError, Sampling
 from archon_graph.models.providers import identity, label
 
 if TYPE_CHECKING:
@@ -56,125 +56,6 @@ class Style(NamedTuple):
     """Outline of the box."""
     colour: str = "#e8e8e8"
     """Fill, as a hexadecimal colour that black text can be read on."""
-
-
-class NodeContext:
-    """What a component sees and may do while it runs: the question, the candidates, and a way to models.
-
-    Everything it holds is read-only. Every call made and every loss is recorded here.
-    """
-
-    def __init__(
-        self,
-        *,
-        node: str,
-        question: Sequence[BaseMessage],
-        candidates: Sequence[Candidate],
-        client: Client,
-        replicate: int = 0,
-        first_sample: int = 0,
-    ) -> None:
-        self.node = node
-        """Name of the node."""
-        self.question = tuple(question)
-        """The whole conversation, system message included; its last message is what is to be answered."""
-        self.candidates = tuple(candidates)
-        """What the nodes before this one produced, in the order of the edges, then of the samples."""
-        self.first_sample = first_sample
-        """Index of this node's first sample; equal siblings draw from different ranges."""
-        self.calls: list[CallDict] = []
-        """A row for each model call made."""
-        self.losses: list[Loss] = []
-        """Everything that was lost."""
-        self._client = client
-        self._replicate = replicate
-
-    async def draw(
-        self,
-        component: ModelComponent,
-        messages: Sequence[BaseMessage],
-        *,
-        samples: int = 1,
-        schema: Mapping[str, Any] | None = None,
-    ) -> list[Draw]:
-        """Ask the component's model.
-
-        Model calls: ``samples``.
-
-        Args:
-            component: Whose model and settings are used.
-            messages: What is sent.
-            samples: How many draws; their indices begin at `first_sample`.
-            schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
-
-        Returns:
-            The draws that succeeded, in order of their indices; at least one. The others are recorded as
-            losses.
-
-        Raises:
-            ModelError: Every draw failed. The node's retry policy decides what happens next.
-        """
-        request = Request(
-            model=component.model,
-            messages=tuple(messages),
-            sampling=component.sampling,
-            schema=schema,
-            prompt_version=component.prompt_identity,
-            replicate=self._replicate,
-            node=self.node,
-        )
-        indices = range(self.first_sample, self.first_sample + samples)
-        draws = await self._client.draw(request, indices)
-        name = label(component.model)
-        self.calls.extend(_call_row(self.node, name, draw) for draw in draws)
-        failed = [draw for draw in draws if draw.error is not None]
-        if len(failed) == len(draws):
-            first = failed[0].error
-            assert first is not None  # noqa: S101 - a failed draw has an error
-            raise first
-        for draw in failed:
-            self.lose("error", str(draw.error), sample=draw.index)
-        return [draw for draw in draws if draw.error is None]
-
-    async def wants_json(self, component: ModelComponent) -> bool:
-        """Whether the component's replies come as JSON: its own setting, or else what the model offers."""
-        if component.structured is not None:
-            return component.structured
-        return await self._client.offers_json(component.model, component.sampling)
-
-    def candidate(self, component: ModelComponent, draw: Draw, *, parents: Sequence[Candidate] = ()) -> Candidate:
-        """A new candidate of this node, made of a draw."""
-        if draw.message is None:
-            raise ValueError(f"sample {draw.index} failed and cannot become a candidate")
-        return Candidate(
-            id=f"{self.node}:{draw.index}",
-            message=draw.message,
-            node=self.node,
-            model=label(component.model),
-            parents=tuple(parent.id for parent in parents),
-            usage=draw.usage,
-        )
-
-    def lose(self, kind: str, detail: str, *, sample: int | None = None) -> None:
-        """Record that something did not come through, and what was done instead."""
-        self.losses.append(Loss(node=self.node, kind=kind, detail=detail, sample=sample))
-
-
-def _call_row(node: str, model: str, draw: Draw) -> CallDict:
-    unmetered = draw.usage.unmetered_calls > 0
-    metadata = draw.message.response_metadata if draw.message is not None else {}
-    finish = metadata.get("finish_reason") or metadata.get("stop_reason")
-    return CallDict(
-        node=node,
-        model=model,
-        sample=draw.index,
-        prompt_tokens=None if unmetered else draw.usage.prompt_tokens,
-        completion_tokens=None if unmetered else draw.usage.completion_tokens,
-        finish_reason=str(finish) if finish else None,
-        error=str(draw.error) if draw.error is not None else None,
-        cached=draw.cached,
-        seconds=draw.usage.seconds,
-    )
 
 
 @dataclass(frozen=True, config=COMPONENT_CONFIG)

@@ -39,6 +39,13 @@ class CandidateDict(TypedDict):
     usage: dict[str, Any]
 
 
+class UnitTestDict(TypedDict):
+    """A unit test as it lies in the graph state."""
+
+    text: str
+    node: str
+
+
 class LossDict(TypedDict):
     """A loss as it lies in the graph state."""
 
@@ -68,6 +75,7 @@ class NodeOutput(TypedDict):
     turn: int
     node: str
     candidates: list[CandidateDict]
+    tests: list[UnitTestDict]
     losses: list[LossDict]
     calls: list[CallDict]
     seconds: float
@@ -86,6 +94,20 @@ class State(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], merge_messages]
     turn: int
     candidates: list[CandidateDict]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitTest:
+    """A statement that a good answer makes true."""
+
+    text: str
+    """The statement."""
+    node: str
+    """The node that wrote it."""
+
+    def to_state(self) -> UnitTestDict:
+        """The test as a plain dict."""
+        return UnitTestDict(text=self.text, node=self.node)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,195 @@
+"""``NodeContext``: what a component sees and may do while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langchain_core.messages import BaseMessage
+
+from archon_graph.core.state import CallDict, Candidate, Loss, UnitTest
+from archon_graph.models import Client, Draw, ModelError, Request
+from archon_graph.models.providers import label
+
+if TYPE_CHECKING:
+    from archon_graph.core.component import ModelComponent
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class NodeContext:
+    """What a component sees and may do while it runs: the question, the candidates, and a way to models.
+
+    Everything it holds is read-only. Every call made and every loss is recorded here.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        question: Sequence[BaseMessage],
+        candidates: Sequence[Candidate],
+        client: Client,
+        tests: Sequence[UnitTest] = (),
+        replicate: int = 0,
+        first_sample: int = 0,
+    ) -> None:
+        self.node = node
+        """Name of the node."""
+        self.question = tuple(question)
+        """The whole conversation, system message included; its last message is what is to be answered."""
+        self.candidates = tuple(candidates)
+        """What the nodes before this one produced, in the order of the edges, then of the samples."""
+        self.tests = tuple(tests)
+        """Unit tests that nodes before this one wrote; they go on with the candidates."""
+        self.first_sample = first_sample
+        """Index of this node's first sample; equal siblings draw from different ranges."""
+        self.calls: list[CallDict] = []
+        """A row for each model call made."""
+        self.losses: list[Loss] = []
+        """Everything that was lost."""
+        self._client = client
+        self._replicate = replicate
+
+    async def draw(
+        self,
+        component: ModelComponent,
+        messages: Sequence[BaseMessage],
+        *,
+        samples: int = 1,
+        schema: Mapping[str, Any] | None = None,
+    ) -> list[Draw]:
+        """Ask the component's model.
+
+        Model calls: ``samples``.
+
+        Args:
+            component: Whose model and settings are used.
+            messages: What is sent.
+            samples: How many draws; their indices begin at `first_sample`.
+            schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
+
+        Returns:
+            The draws that succeeded, in order of their indices; at least one. The others are recorded as
+            losses.
+
+        Raises:
+            ModelError: Every draw failed. The node's retry policy decides what happens next.
+        """
+        request = Request(
+            model=component.model,
+            messages=tuple(messages),
+            sampling=component.sampling,
+            schema=schema,
+            prompt_version=component.prompt_identity,
+            replicate=self._replicate,
+            node=self.node,
+        )
+        indices = range(self.first_sample, self.first_sample + samples)
+        draws = await self._client.draw(request, indices)
+        name = label(component.model)
+        self.calls.extend(_call_row(self.node, name, draw) for draw in draws)
+        failed = [draw for draw in draws if draw.error is not None]
+        if len(failed) == len(draws):
+            first = failed[0].error
+            assert first is not None  # noqa: S101 - a failed draw has an error
+            raise first
+        for draw in failed:
+            self.lose("error", str(draw.error), sample=draw.index)
+        return [draw for draw in draws if draw.error is None]
+
+    async def for_each(
+        self, items: Sequence[Item], work: Callable[[NodeContext, Item], Awaitable[Outcome]]
+    ) -> list[Outcome | ModelError]:
+        """Do the same work for each item, side by side.
+
+        Each piece of work gets a context of its own to draw through. Its calls and losses are put together in
+        the order of the items, whatever finishes first, so that equal runs have equal records.
+
+        Returns:
+            For each item what the work returned, or the `ModelError` that ended it.
+
+        Raises:
+            ModelError: All of it failed. The node's retry policy decides what happens next.
+        """
+        contexts = [copy.copy(self) for _ in items]
+        for context in contexts:
+            context.calls, context.losses = [], []
+
+        async def attempt(context: NodeContext, item: Item) -> Outcome | ModelError:
+            try:
+                return await work(context, item)
+            except ModelError as error:
+                return error
+
+        try:
+            outcomes = await asyncio.gather(*map(attempt, contexts, items))
+        finally:
+            for context in contexts:
+                self.calls.extend(context.calls)
+                self.losses.extend(context.losses)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, ModelError)]
+        if failures and len(failures) == len(outcomes):
+            raise failures[0]
+        return outcomes
+
+    def publish_tests(self, texts: Iterable[str]) -> None:
+        """Pass on these unit tests in place of those that came in."""
+        self.tests = tuple(UnitTest(text=text, node=self.node) for text in texts)
+
+    async def wants_json(self, component: ModelComponent) -> bool:
+        """Whether the component's replies come as JSON: its own setting, or else what the model offers."""
+        if component.structured is not None:
+            return component.structured
+        return await self._client.offers_json(component.model, component.sampling)
+
+    def candidate(
+        self,
+        component: ModelComponent,
+        draw: Draw,
+        *,
+        parents: Sequence[Candidate] = (),
+        number: int | None = None,
+    ) -> Candidate:
+        """A new candidate of this node, made of a draw.
+
+        Args:
+            component: Whose model was asked.
+            draw: What it said.
+            parents: The candidates it was made from.
+            number: What tells it from the node's other candidates; the index of the sample by default.
+        """
+        if draw.message is None:
+            raise ValueError(f"sample {draw.index} failed and cannot become a candidate")
+        return Candidate(
+            id=f"{self.node}:{draw.index if number is None else number}",
+            message=draw.message,
+            node=self.node,
+            model=label(component.model),
+            parents=tuple(parent.id for parent in parents),
+            usage=draw.usage,
+        )
+
+    def lose(self, kind: str, detail: str, *, sample: int | None = None) -> None:
+        """Record that something did not come through, and what was done instead."""
+        self.losses.append(Loss(node=self.node, kind=kind, detail=detail, sample=sample))
+
+
+def _call_row(node: str, model: str, draw: Draw) -> CallDict:
+    unmetered = draw.usage.unmetered_calls > 0
+    metadata = draw.message.response_metadata if draw.message is not None else {}
+    finish = metadata.get("finish_reason") or metadata.get("stop_reason")
+    return CallDict(
+        node=node,
+        model=model,
+        sample=draw.index,
+        prompt_tokens=None if unmetered else draw.usage.prompt_tokens,
+        completion_tokens=None if unmetered else draw.usage.completion_tokens,
+        finish_reason=str(finish) if finish else None,
+        error=str(draw.error) if draw.error is not None else None,
+        cached=draw.cached,
+        seconds=draw.usage.seconds,
+    )
