@@ -54,9 +54,8 @@ async def paired(
         ratios.append((middle - started) / (ended - middle))
     ratio = statistics.median(ratios)
     verdict = "ok  " if ratio <= limit else "OVER"
-    print(
-        f"{verdict} {name}: {ratio:.3f} (at most {limit:.2f}); {statistics.median(mine) * 1000:.0f} ms with the graph"
-    )
+    wall = statistics.median(mine) * 1000
+    print(f"{verdict} {name}: {ratio:.3f} (at most {limit:.2f}); {wall:.0f} ms with the graph")
 
 
 async def critical_path(architecture: Architecture, layers: int, rounds: int) -> None:

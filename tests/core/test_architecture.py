@@ -132,8 +132,8 @@ def test_fingerprint_is_the_same_in_a_fresh_process():
     """Hash randomisation does not reach it."""
     code = (
         "from archon_graph import *;"
-        "print(([Generator('openai:a', samples=2), Generator('openai:b')] | Ranker('openai:c') | Fuser('openai:c'))"
-        ".fingerprint)"
+        "a, b, c = 'openai:a', 'openai:b', 'openai:c';"
+        "print(([Generator(a, samples=2), Generator(b)] | Ranker(c) | Fuser(c)).fingerprint)"
     )
     here = ([Generator(A, samples=2), Generator(B)] | Ranker(C) | Fuser(C)).fingerprint
     for seed in ("1", "2"):
