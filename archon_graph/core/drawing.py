@@ -1,6 +1,6 @@
 """Draws an architecture as Mermaid text that stays legible from one node to hundreds.
 
-A node is a box with the shape and the colour of its technique. A crowded layer whose nodes all read the same
+A node is a box with the shape and the colour of its technique. A layer of several nodes that all read the same
 and are all read by the same gets a frame: one arrow to the frame stands for an arrow to each node in it. Text
 from outside (names, summaries, models) is escaped. See docs/design/drawing.md for the reasons.
 """
@@ -32,9 +32,8 @@ _SHAPES = {
     "rhombus": ("{", "}"),
     "subroutine": ("[[", "]]"),
 }
-# Found by looking at pictures: more boxes in a row do not fit a page, more crossing arrows hide each other.
+# Found by looking at pictures: more boxes in a row do not fit a page.
 _MOST_IN_A_ROW = 5
-_MOST_CROSSING_EDGES = 8
 _JOIN_FROM_EDGES = 16  # as in the compiled graph
 _LONGEST_NOTE = 40
 _END_OF_LONG_NOTE = 28
@@ -105,7 +104,7 @@ def draw_mermaid(
     body, frames = list[str](), list[str]()
     for number, row in enumerate(rows, start=1):
         lines = [_draw_box(box) for box in row]
-        if layers and _is_crowded(architecture, row, box_of):
+        if layers and _is_uniform(architecture, row):
             frame = ids.of(f"layer_{number}")
             frames.append(frame)
             ends.update((node, frame) for box in row for node in box.nodes)
@@ -171,16 +170,13 @@ def _notes(
     return tuple(_shortened(note) for note in notes if note.strip())
 
 
-def _is_crowded(architecture: Architecture, row: Sequence[_Box], box_of: Mapping[str, str]) -> bool:
-    """Whether a layer is hard to read with an arrow for each edge, and arrows to a frame say the same."""
+def _is_uniform(architecture: Architecture, row: Sequence[_Box]) -> bool:
+    """Whether a layer has several boxes, and arrows to a frame around them say the same as arrows to each."""
     graph = architecture.graph
     nodes = [node for box in row for node in box.nodes]
     before = {frozenset(graph.pred[node]) for node in nodes}
     after = {frozenset(graph.succ[node]) for node in nodes}
-    if len(row) < 2 or len(before) > 1 or len(after) > 1:
-        return False
-    neighbours = [len({box_of[node] for node in side}) for side in (*before, *after)]
-    return len(row) > _MOST_IN_A_ROW or len(row) * max(neighbours) > _MOST_CROSSING_EDGES
+    return len(row) > 1 and len(before) == 1 and len(after) == 1
 
 
 def _draw_box(box: _Box) -> str:

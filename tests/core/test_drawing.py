@@ -271,7 +271,7 @@ def test_no_model_name_breaks_the_diagram(text: str):
     architecture = [Generator(model), Generator(A)] | Ranker(A, top_k=1)
     diagram = architecture.draw_mermaid()
     assert drawn_edges(diagram) == real_edges(architecture)
-    assert len(diagram.splitlines()) == 12
+    assert len(diagram.splitlines()) == 17
     assert diagram.isascii()
     expected = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split())
