@@ -193,12 +193,15 @@ class Architecture:
         into = validation.counts_into(self._graph)
         return sum(component.calls(into[node] or 0) for node, component in self.components.items())
 
-    def problems(self) -> list[Problem]:
+    def problems(self, rules: validation.Rules = "default") -> list[Problem]:
         """Everything the rules have to say about it, errors first; see `archon_graph.core.validation`."""
-        return validation.find_problems(self._graph)
+        return validation.find_problems(self._graph, rules)
 
-    def validate(self) -> list[Problem]:
+    def validate(self, rules: validation.Rules = "default") -> list[Problem]:
         """Check every rule, before any model is called.
+
+        Args:
+            rules: ``default`` is what an architecture needs to run; ``archon`` adds the paper's stricter rules.
 
         Returns:
             The warnings.
@@ -206,7 +209,7 @@ class Architecture:
         Raises:
             ArchitectureError: A rule with the severity of an error is broken; all broken ones are in it.
         """
-        found = self.problems()
+        found = self.problems(rules)
         errors = [problem for problem in found if problem.severity == "error"]
         if errors:
             raise ArchitectureError(errors)

@@ -73,6 +73,16 @@ class Component(ABC):
     """Whether it can stand in the first layer: it needs a question, not candidates."""
     makes_candidates: ClassVar[bool] = False
     """Whether it makes new candidates (or hands on those it was given)."""
+    gives_critiques: ClassVar[bool] = False
+    """Whether it adds critiques to candidates."""
+    reads_critiques: ClassVar[bool] = False
+    """Whether it makes use of critiques that candidates carry."""
+    gives_tests: ClassVar[bool] = False
+    """Whether it writes unit tests."""
+    reads_tests: ClassVar[bool] = False
+    """Whether it makes use of unit tests, if there are any."""
+    needs_tests: ClassVar[bool] = False
+    """Whether it can do nothing without unit tests."""
     style: ClassVar[Style] = Style()
     """How it is drawn."""
 

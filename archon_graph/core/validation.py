@@ -10,7 +10,10 @@
 | ``first-layer`` | error | a component that needs candidates stands where there are none |
 | ``no-generator`` | error | nothing before a component makes candidates |
 | ``top-k`` | error | more candidates are to be kept than can come in |
+| ``no-tests`` | error | a component judges by unit tests that nothing before it writes |
 | ``many-candidates`` | warning | more than 32 candidates go into one prompt |
+| ``unread-critiques`` | warning | nobody reads a critic's critiques |
+| ``unread-tests`` | warning | nobody reads the unit tests that were written |
 | ``several-answers`` | warning | several candidates are left at the end (the first is the answer) |
 """
 
@@ -18,9 +21,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import networkx as nx
 
+from archon_graph.core import archon_rules
 from archon_graph.core.component import Component
 from archon_graph.core.errors import Problem
 
@@ -43,12 +48,17 @@ RESERVED_NAMES = frozenset(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
-def find_problems(graph: nx.DiGraph[str]) -> list[Problem]:
+Rules = Literal["default", "archon"]
+"""Which rules a graph is held to: those without which it cannot run, or the paper's stricter ones too."""
+
+
+def find_problems(graph: nx.DiGraph[str], rules: Rules = "default") -> list[Problem]:
     """Everything that is wrong with a graph, errors first.
 
     Args:
         graph: Nodes by name, each with its ``component``; ``None`` stands for a component that could not be
             made (an unknown technique, a bad setting), about which nothing more is said here.
+        rules: The set of rules; ``archon`` adds those of `archon_graph.core.archon_rules`.
     """
     if not graph:
         return [_empty()]
@@ -59,8 +69,12 @@ def find_problems(graph: nx.DiGraph[str]) -> list[Problem]:
         *_unreachable(graph, acyclic),
         *_dead_ends(graph, acyclic),
         *_starts(graph, acyclic),
+        *_tests(graph, acyclic),
+        *_critiques(graph),
         *_counts(graph),
     ]
+    if rules == "archon":
+        problems += archon_rules.find_problems(graph, acyclic)
     return sorted(problems, key=lambda problem: problem.severity)
 
 
@@ -197,6 +211,60 @@ def _starts(graph: nx.DiGraph[str], acyclic: nx.DiGraph[str]) -> Iterator[Proble
                 where=node,
                 message=f"a {component.technique} needs candidates, and nothing before it makes any",
                 way_out="Put a generator before it",
+            )
+
+
+def _tests(graph: nx.DiGraph[str], acyclic: nx.DiGraph[str]) -> Iterator[Problem]:
+    for node in acyclic:
+        component = component_at(graph, node)
+        if component is None:
+            continue
+        if component.needs_tests and not any(
+            (before := component_at(graph, ancestor)) is None or before.gives_tests
+            for ancestor in nx.ancestors(graph, node)
+        ):
+            yield Problem(
+                rule="no-tests",
+                where=node,
+                message=f"a {component.technique} judges by unit tests, and nothing before it writes any",
+                way_out="Put a unit_test_generator before it",
+            )
+        if component.gives_tests and not any(
+            (after := component_at(graph, descendant)) is None or after.reads_tests
+            for descendant in nx.descendants(graph, node)
+        ):
+            yield Problem(
+                rule="unread-tests",
+                where=node,
+                message="nobody reads the unit tests it writes",
+                way_out="Put a unit_test_evaluator behind it, or remove it",
+                severity="warning",
+            )
+
+
+def _critiques(graph: nx.DiGraph[str]) -> Iterator[Problem]:
+    for node in graph:
+        component = component_at(graph, node)
+        if component is None or not component.gives_critiques:
+            continue
+        # Critiques lie on the candidates: they go as far as those do, up to where new ones are made.
+        seen: set[str] = set()
+        frontier = list(graph.succ[node])
+        while frontier:
+            reader = frontier.pop()
+            other = component_at(graph, reader)
+            if other is None or other.reads_critiques:
+                break
+            if reader not in seen and not other.makes_candidates:
+                seen.add(reader)
+                frontier.extend(graph.succ[reader])
+        else:
+            yield Problem(
+                rule="unread-critiques",
+                where=node,
+                message="nobody reads the critiques it writes",
+                way_out="Put a ranker, a fuser or a reviser behind it, or remove it",
+                severity="warning",
             )
 
 
