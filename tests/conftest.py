@@ -8,8 +8,17 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from archon_graph.core import registry
+from archon_graph.models import providers
 
-_KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "TOGETHER_API_KEY", "ANTHROPIC_API_KEY", "ARCHON_GRAPH_MODEL")
+_KEYS = (
+    "ANTHROPIC_API_KEY",
+    "ARCHON_GRAPH_MODEL",
+    "OPENAI_API_BASE",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "TOGETHER_API_BASE",
+    "TOGETHER_API_KEY",
+)
 
 
 def pytest_runtest_setup() -> None:
@@ -26,8 +35,10 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def same_registry() -> Iterator[None]:
-    """Components that a test defines are gone after it."""
-    before = dict(registry._defined)
+    """Components that a test defines and models that it registers are gone after it."""
+    tables = (registry._defined, providers._custom)
+    before = [dict(table) for table in tables]
     yield
-    registry._defined.clear()
-    registry._defined.update(before)
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from archon_graph._version import __version__
 from archon_graph.cli import check, draw, graphs, models, run
@@ -51,10 +53,14 @@ def main() -> None:
 
     Exit codes: 0 done, 1 no answer, 2 something to mend first (nothing was called), 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # An answer that was paid for is not to be lost to a terminal that cannot show one of its characters.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except ArchonError as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        Console(stderr=True, soft_wrap=True).print(Text(f"error: {error}", style="red"))
         sys.exit(_USAGE if isinstance(error, ConfigurationError) else _FAILED)

@@ -28,9 +28,13 @@ def check(
             refused = True
             console.print(Text("refused  ", style="red"), Text(f"{arch}: {error}"), sep="")
             continue
-        nodes, calls = len(architecture.components), architecture.max_calls
-        console.print(Text("ok       ", style="green"), Text(f"{arch}: {nodes} nodes, {calls} calls"), sep="")
+        size = f"{_count(len(architecture.components), 'node')}, {_count(architecture.max_calls, 'call')}"
+        console.print(Text("ok       ", style="green"), Text(f"{arch}: {size}"), sep="")
         for warning in warnings:
             console.print(Text("warning  ", style="yellow"), Text(str(warning)), sep="")
     if refused:
         raise typer.Exit(2)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +20,7 @@ ArchitectureArgument = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option(
-        "--model", "-m", envvar="ARCHON_GRAPH_MODEL", help="Use this model in the place of every model."
-    ),
+    typer.Option("--model", "-m", envvar="ARCHON_GRAPH_MODEL", help="Use this model in the place of every model."),
 ]
 
 
@@ -34,12 +33,12 @@ def load_architecture(arch: str, *, model: str | None = None) -> Architecture:
     """
     if arch in READY_MADE:
         architecture = READY_MADE[arch]()
-    elif Path(arch).suffix in _ENDINGS or Path(arch).is_file():
+    elif Path(arch).suffix in _ENDINGS or os.path.isfile(arch):  # noqa: PTH113 - Path's raises on a long text
         architecture = Architecture.load(arch)
     else:
         close = difflib.get_close_matches(arch, READY_MADE, n=1)
         raise ConfigurationError(
-            f"{arch!r} is neither a ready-made architecture nor a file"
+            f"{arch!r:.80} is neither a ready-made architecture nor a file"
             + (f" (did you mean {close[0]!r}?)" if close else "")
             + f"; ready-made are {', '.join(READY_MADE)}"
         )

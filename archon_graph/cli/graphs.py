@@ -38,4 +38,4 @@ def graphs(
         table.add_column(column, justify="right" if column in {"nodes", "calls"} else "left")
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    Console(markup=False, emoji=False, highlight=False).print(table)

@@ -39,53 +39,73 @@ def run(
     """Answer a question with an architecture."""
     architecture = load_architecture(arch, model=model)
     architecture.validate()
-    text = sys.stdin.read() if question == "-" else question
+    text = _read_question(question)
     if not text.strip():
         raise ConfigurationError("the question is empty; ask something")
     messages = ([{"role": "system", "content": system}] if system else []) + as_messages(text)
-    # Progress goes to standard error, so that the answer alone can be piped on.
-    progress = Console(stderr=True)
+    # Lines are left to the terminal to break, which knows how wide it is; a pipe gets them whole.
+    console = Console(highlight=False, soft_wrap=True)
     if details and not as_json:
-        _show_diagram(Console(highlight=False), architecture)
-    result = run_sync(_watch(architecture, messages, seed, progress))
+        _show_diagram(console, architecture)
+    # Progress goes to standard error, so that the answer alone can be piped on.
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    doing = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), doing, BarColumn(20), MofNCompleteColumn())
+    # Opened here and not where the run is: an interrupt ends this thread first, and the cursor must come back.
+    with Progress(
+        *columns, TimeElapsedColumn(), console=errors, transient=True, disable=not errors.is_terminal
+    ) as progress:
+        result = run_sync(_watch(architecture, messages, seed, progress))
     if as_json:
-        typer.echo(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        _write(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
         return
-    console = Console(highlight=False)
     if details:
         _show_nodes(console, result)
         console.print(Rule("answer", align="left", style="dim"))
-    console.print(Text(result.answer))
+    _write(result.answer)
     if details:
         console.print(Rule("cost", align="left", style="dim"))
         _show_cost(console, result)
     for loss in result.losses:
-        progress.print(Text(f"lost: {loss}", style="yellow"))
+        errors.print(Text(f"lost: {loss}", style="yellow"))
 
 
-async def _watch(architecture: Architecture, messages: list[Any], seed: int, console: Console) -> Result:
+def _read_question(question: str) -> str:
+    try:
+        text = sys.stdin.read() if question == "-" else question
+        text.encode()  # where the locale is C, Python reads any bytes, and no provider takes such a text
+    except UnicodeError as error:
+        raise ConfigurationError("the question is not readable as text; is it UTF-8?") from error
+    return text
+
+
+def _write(text: str) -> None:
+    """Write to standard output as it is: rich would expand tabs, typer would take out escape sequences."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def _watch(architecture: Architecture, messages: list[Any], seed: int, progress: Progress) -> Result:
     """Run, and show what is under way: a bar over the nodes and the names of those that work."""
     nodes = architecture.components
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn())
     state: dict[str, Any] = {}
     working: list[str] = []
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        bar = progress.add_task("starting", total=len(nodes))
-        graph = architecture.compile()
-        stream = graph.astream(
-            {"messages": messages}, stream_mode=["tasks", "values"], context={"seed": seed, "client": None}
-        )
-        async for mode, part in stream:
-            if mode == "values":
-                state = part
-            elif part["name"] in nodes:
-                if "triggers" in part:
-                    working.append(part["name"])
-                else:
-                    working.remove(part["name"])
-                    progress.advance(bar)
-                shown = ", ".join(working[:3]) + (f" and {len(working) - 3} more" if len(working) > 3 else "")
-                progress.update(bar, description=shown or "between nodes")
+    bar = progress.add_task("starting", total=len(nodes))
+    graph = architecture.compile()
+    stream: Any = graph.astream(
+        {"messages": messages}, stream_mode=["tasks", "values"], context={"seed": seed, "client": None}
+    )
+    async for mode, part in stream:
+        if mode == "values":
+            state = part
+        elif part["name"] in nodes:
+            if "triggers" in part:
+                working.append(part["name"])
+            else:
+                working.remove(part["name"])
+                progress.advance(bar)
+            shown = ", ".join(working[:3]) + (f" and {len(working) - 3} more" if len(working) > 3 else "")
+            progress.update(bar, description=shown or "between nodes")
     return Result.from_state(architecture, state)
 
 

@@ -9,6 +9,7 @@ node that does nothing stands for the n*m edges. See docs/design/compiler.md for
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from abc import abstractmethod
@@ -196,7 +197,8 @@ class _OpenTurn(_Step):
                 'as in {"messages": [{"role": "user", "content": "..."}]}'
             )
         client, _ = _client_and_seed()
-        client.check(self._models)
+        # The first look at a provider imports its package, which takes a second that the loop must not wait.
+        await asyncio.to_thread(client.check, self._models)
         cleared = dict.fromkeys(self._channels)
         return {"turn": state.get("turn", 0) + 1, "candidates": [], **cleared}
 

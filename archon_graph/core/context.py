@@ -60,6 +60,7 @@ class NodeContext:
         messages: Sequence[BaseMessage],
         *,
         samples: int = 1,
+        first: int = 0,
         schema: Mapping[str, Any] | None = None,
     ) -> list[Draw]:
         """Ask the component's model.
@@ -70,6 +71,8 @@ class NodeContext:
             component: Whose model and settings are used.
             messages: What is sent.
             samples: How many draws; their indices begin at `first_sample`.
+            first: How far after `first_sample` they begin, to ask the same again and get another draw. Count
+                it in `Component.sample_count`.
             schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
 
         Returns:
@@ -88,15 +91,16 @@ class NodeContext:
             replicate=self._replicate,
             node=self.node,
         )
-        indices = range(self.first_sample, self.first_sample + samples)
+        start = self.first_sample + first
+        indices = range(start, start + samples)
         draws = await self._client.draw(request, indices)
         name = label(component.model)
         self.calls.extend(_call_row(self.node, name, draw) for draw in draws)
         failed = [draw for draw in draws if draw.error is not None]
         if len(failed) == len(draws):
-            first = failed[0].error
-            assert first is not None  # noqa: S101 - a failed draw has an error
-            raise first
+            error = failed[0].error
+            assert error is not None  # noqa: S101 - a failed draw has an error
+            raise error
         for draw in failed:
             self.lose("error", str(draw.error), sample=draw.index)
         return [draw for draw in draws if draw.error is None]

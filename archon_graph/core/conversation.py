@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
-from archon_graph.core.state import Candidate
+from archon_graph.core.state import Candidate, UnitTest
 
 Block = dict[str, Any]
 
@@ -47,14 +47,14 @@ def as_material(text: str, conversation: Sequence[BaseMessage]) -> Any:
     return _joined([_text_block(before), *_transcript(conversation), _text_block(after)])
 
 
-def show_candidates(candidates: Sequence[Candidate], *, around: str = "") -> str:
-    """The candidates numbered from 1, each in tags of its own, with the critiques they carry.
+def show_candidates(candidates: Sequence[Candidate], *, around: str = "", critiques: bool = True) -> str:
+    """The candidates numbered from 1, each in tags of its own, with the critiques they carry if wanted.
 
     A candidate may hold any text, also text that looks like our tags. The tag's name is therefore lengthened
     until no candidate, nor the text ``around`` them, contains it.
     """
     tag = "answer"
-    texts = [_candidate_text(candidate) for candidate in candidates]
+    texts = [_candidate_text(candidate, critiques=critiques) for candidate in candidates]
     haystack = "\n".join([around, *texts])
     while f"<{tag}_" in haystack or f"</{tag}_" in haystack:
         tag += "x"
@@ -63,14 +63,19 @@ def show_candidates(candidates: Sequence[Candidate], *, around: str = "") -> str
     )
 
 
+def show_tests(tests: Sequence[UnitTest]) -> str:
+    """The unit tests numbered from 1, each on one line, so that none can pass for two."""
+    return "\n".join(f"[{number}] {' '.join(test.text.split())}" for number, test in enumerate(tests, start=1))
+
+
 def conversation_text(conversation: Sequence[BaseMessage]) -> str:
     """The text of a whole conversation, for looking things up in it."""
     return "\n".join(str(message.text) for message in conversation)
 
 
-def _candidate_text(candidate: Candidate) -> str:
+def _candidate_text(candidate: Candidate, *, critiques: bool) -> str:
     parts = [candidate.content.strip(), *_tool_calls(candidate.message)]
-    for critique in candidate.critiques:
+    for critique in candidate.critiques if critiques else ():
         said = "\n".join(f"{name}: {value}" for name, value in critique.items() if name != "node")
         parts.append(f"Critique of this answer:\n{said}")
     return "\n\n".join(part for part in parts if part)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archon_graph.models.errors import ArchonError, ConfigurationError
 
@@ -53,6 +53,9 @@ class ArchitectureError(ConfigurationError, ValueError):
         head = f"{'one problem' if count == 1 else f'{count} problems'} in {source or 'this architecture'}"
         super().__init__(f"{head}:\n" + "\n".join(f"- {problem}" for problem in self.problems))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _architecture_error, (self.problems, self.source)
+
 
 class UnsavableModelError(ConfigurationError, ValueError):
     """An architecture holds a chat model instance that no file can name."""
@@ -69,3 +72,10 @@ class NoAnswerError(ArchonError, RuntimeError):
         self.losses = tuple(losses)
         reasons = "\n".join(f"- {loss}" for loss in self.losses) or "- no node produced a candidate"
         super().__init__(f"no candidate is left to answer with:\n{reasons}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.losses,)
+
+
+def _architecture_error(problems: Sequence[Problem], source: str | None) -> ArchitectureError:
+    return ArchitectureError(problems, source=source)

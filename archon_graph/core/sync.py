@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_CLEAN_UP_SECONDS = 2.0
+
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread: threading.Thread | None = None
@@ -23,16 +25,25 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on the background loop and return its result.
 
     The caller's context variables (LangChain's callbacks among them) are seen inside. An interrupt cancels the
-    coroutine before it is raised here.
+    coroutine, and is raised here once that has cleaned up or a moment has passed.
     """
     if threading.current_thread() is _thread:
         # Called from synchronous code inside the background loop: waiting there would block it for ever.
         return _in_own_thread(coroutine)
-    future = asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
+    ended = threading.Event()
+
+    async def watched() -> T:
+        try:
+            return await coroutine
+        finally:
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(watched(), _background_loop())
     try:
         return future.result()
     except BaseException:
         future.cancel()
+        ended.wait(_CLEAN_UP_SECONDS)
         raise
 
 

@@ -212,10 +212,10 @@ async def _call(
     messages: list[BaseMessage] = list(request.messages)
     schema = request.schema if opened.json_mode is not None else None
     settings = dict(opened.settings)
+    if opened.takes_seed:
+        settings["seed"] = seed_of(request.replicate, index)
     if isinstance(opened.chat, ScriptedModel):
         settings |= {"sample": index, "schema": schema}
-    elif opened.takes_seed:
-        settings["seed"] = seed_of(request.replicate, index)
     if schema is not None and opened.json_mode == "with_structured_output":
         # The schema's own way of the provider: native JSON or a forced tool call.
         chat = with_settings(opened.chat, settings)
@@ -274,10 +274,12 @@ def _reason(error: Exception, secrets: Iterable[str]) -> str:
     said = str(error).strip()
     if type(error) is IndexError:
         said += " (LangChain says so of an answer without choices)"
-    cause = error.__cause__
-    if cause is not None and str(cause).strip() and str(cause).strip() not in said:
-        # "Connection error." alone helps nobody; below it stands whether the name or the port was wrong.
-        said = f"{said} ({type(cause).__name__}: {str(cause).strip()})"
+    for cause in list(_causes(error))[1:]:
+        below = str(cause).strip()
+        if below and below not in said:
+            # "Connection error." alone helps nobody; below it stands whether the name or the port was wrong.
+            said = f"{said} ({type(cause).__name__}: {below})"
+            break
     # Cut generously first, so that no key is cut in half, and a page of megabytes costs no time.
     flat = " ".join(redact(said[: 20 * _LONGEST_REASON], secrets).split())
     return (flat if len(flat) <= _LONGEST_REASON else flat[:_LONGEST_REASON] + "…") or "no reason given"

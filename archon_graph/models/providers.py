@@ -36,6 +36,8 @@ _OUR_PROVIDERS = (*_KEYS, "local", "scripted", "custom")
 # The two that the OpenAI library makes by default: without them one passing 429 would cost a sample for good.
 # They are not counted as calls; a client that repeats calls itself has to set this to 0.
 _LIBRARY_RETRIES = 2
+# A small model that begins to repeat itself never ends its answer, and would fill its whole context.
+_LOCAL_MAX_TOKENS = 1024
 _HINT = "a spec is provider:name, as in openai:gpt-4o or local:coder-0.5b"
 _custom: dict[str, BaseChatModel] = {}
 
@@ -55,7 +57,7 @@ class Opened:
     json_mode: JsonMode | None = None
     """How the model is asked for JSON; ``None`` when it offers none."""
     takes_seed: bool = False
-    """Whether a call takes a ``seed``, which makes a sample repeatable; a scripted one takes its index."""
+    """Whether a call takes a ``seed``, which makes a sample repeatable."""
     turn: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
     """Entered for the length of a call; lets models that share a machine take turns."""
 
@@ -209,8 +211,9 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
 
     endpoint = local.endpoint(name)
     from langchain_openai import ChatOpenAI
+    from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-    settings = {**endpoint.defaults, **sampling.settings()}
+    settings = {"max_tokens": _LOCAL_MAX_TOKENS, **endpoint.defaults, **sampling.settings()}
     chat = ChatOpenAI(
         model=endpoint.name,
         base_url=endpoint.base_url,
@@ -222,6 +225,9 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
         cache=False,
         # On one machine a new connection costs nothing, and none is left to outlive its event loop.
         default_headers={"Connection": "close"},
+        # A proxy of the environment is for the network; it shall see no prompt that never leaves this machine.
+        http_client=DefaultHttpxClient(trust_env=False),
+        http_async_client=DefaultAsyncHttpxClient(trust_env=False),
         **settings,
     )
     return Opened(

@@ -67,6 +67,7 @@ class ScriptedModel(BaseChatModel):
     _replies: Iterator[Reply] = PrivateAttr(default_factory=lambda: iter(()))
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
     _calls: list[ScriptedCall] = PrivateAttr(default_factory=list)
+    _given: int = PrivateAttr(default=0)
 
     def __init__(
         self,
@@ -77,7 +78,8 @@ class ScriptedModel(BaseChatModel):
         label: str = "scripted",
         cache_id: str | None = None,
     ) -> None:
-        super().__init__(latency=latency, offers_json=json, label=label, cache_id=cache_id)
+        # Never answered from LangChain's cache: each reply is one call's.
+        super().__init__(latency=latency, offers_json=json, label=label, cache_id=cache_id, cache=False)
         if isinstance(script, str | Mapping | AIMessage | Exception):
             # All of them can be iterated over or nearly so: a text would be read letter by letter.
             raise TypeError(f"a script is a list of replies or a function, got one reply; write [{script!r:.60}]")
@@ -94,7 +96,7 @@ class ScriptedModel(BaseChatModel):
             ModelFileError: The file cannot be read or is not a list of replies.
         """
         try:
-            replies = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            replies = _parsed(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ModelFileError(f"the script {str(path)!r} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -133,14 +135,16 @@ class ScriptedModel(BaseChatModel):
             self._calls.append(call)
             if self._function is None:
                 try:
-                    return next(self._replies)
+                    reply = next(self._replies)
                 except StopIteration:
-                    number = len(self._calls)
+                    held = f"{self._given} {'reply' if self._given == 1 else 'replies'}"
                     return ScriptExhaustedError(
-                        f"the script of {self.label!r} ran out: it holds {number - 1} replies and this is call "
-                        f"{number}. Give it more, or a function: ScriptedModel(lambda call: ...)",
+                        f"the script of {self.label!r} ran out: it holds {held} and this is call "
+                        f"{len(self._calls)}. Give it more, or a function: ScriptedModel(lambda call: ...)",
                         model=self.label,
                     )
+                self._given += 1
+                return reply
         # Outside the lock: the function may take its time, or ask this very model.
         return self._function(call)
 
@@ -225,6 +229,14 @@ class ScriptedModel(BaseChatModel):
             if run_manager:
                 await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
+
+
+def _parsed(text: str) -> Any:
+    try:
+        # Before YAML, which takes the two halves of an escaped character ("\\ud83c\\udfb2") for two.
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _kind(value: object) -> str:
