@@ -17,6 +17,7 @@ from archon_graph.core import compiler, config, drawing, validation
 from archon_graph.core.component import Component, ModelComponent
 from archon_graph.core.composition import union
 from archon_graph.core.errors import ArchitectureError, Problem
+from archon_graph.core.preflight import Preflight, preflight
 from archon_graph.core.result import Result
 from archon_graph.core.sync import run_sync
 from archon_graph.models import Client, ModelLike
@@ -189,9 +190,24 @@ class Architecture:
 
     @property
     def max_calls(self) -> int:
-        """The model calls of one question when nothing fails; each sample is a call."""
+        """The most model calls one question takes when nothing is lost; each sample is a call."""
         into = validation.counts_into(self._graph)
         return sum(component.calls(into[node] or 0) for node, component in self.components.items())
+
+    def preflight(self, question: Question, *, answer_tokens: int = 400) -> Preflight:
+        """Predict calls, tokens and the critical path, before anything is spent.
+
+        Model calls: none.
+
+        Args:
+            question: As for `run`.
+            answer_tokens: How long an answer is thought to be, where nothing limits it.
+
+        Raises:
+            ArchitectureError: A rule is broken.
+        """
+        self.validate()
+        return preflight(self, as_messages(question), answer_tokens=answer_tokens)
 
     def problems(self, rules: validation.Rules = "default") -> list[Problem]:
         """Everything the rules have to say about it, errors first; see `archon_graph.core.validation`."""
@@ -260,7 +276,12 @@ class Architecture:
     # --- drawing it -----------------------------------------------------------------------------------------
 
     def draw_mermaid(
-        self, *, direction: Literal["TB", "LR"] = "TB", collapse: bool = False, models: bool = True
+        self,
+        *,
+        direction: Literal["TB", "LR"] = "TB",
+        collapse: bool = False,
+        models: bool = True,
+        run: Result | None = None,
     ) -> str:
         """The graph as Mermaid text, which GitHub, notebooks and editors show as a picture.
 
@@ -268,8 +289,10 @@ class Architecture:
             direction: From top to bottom, or from left to right.
             collapse: Show equal nodes of a layer as one box with their number.
             models: Show each node's model.
+            run: Show what each node took in this run (calls, tokens, seconds), and mark the critical path: the
+                chain of nodes the answer waited for.
         """
-        return drawing.draw_mermaid(self, direction=direction, collapse=collapse, models=models)
+        return drawing.draw_mermaid(self, direction=direction, collapse=collapse, models=models, run=run)
 
     # --- running it -----------------------------------------------------------------------------------------
 

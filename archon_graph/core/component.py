@@ -134,6 +134,22 @@ class Component(ABC):
         """How many candidates it passes on when ``incoming`` reach it and nothing is lost."""
         return incoming
 
+    def fewest_calls(self, incoming: int) -> int:
+        """How many model calls it makes at least, if it can end early; otherwise as `calls`."""
+        return self.calls(incoming)
+
+    def fewest_out(self, incoming: int) -> int:
+        """How many candidates it passes on at least, if that depends on their content; otherwise all."""
+        return self.candidates_out(incoming)
+
+    def calls_in_a_row(self, incoming: int) -> int:
+        """How many of its calls wait for each other; by default all run side by side."""
+        return 1 if self.calls(incoming) else 0
+
+    def shown(self, incoming: int) -> int:
+        """How many candidates stand in one of its prompts, to estimate tokens by; by default all."""
+        return incoming
+
     def check(self, node: str, incoming: int) -> Iterable[Problem]:  # noqa: ARG002
         """What is wrong with its settings in a place where ``incoming`` candidates reach it.
 

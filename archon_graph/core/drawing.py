@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Literal
 from archon_graph.core import validation
 from archon_graph.core.component import ModelComponent, Style
 from archon_graph.core.errors import ArchitectureError
+from archon_graph.core.preflight import longest_path
+from archon_graph.models import Usage
 from archon_graph.models.providers import label
 
 if TYPE_CHECKING:
     from archon_graph.core.architecture import Architecture
+    from archon_graph.core.result import NodeReport, Result
 
 Direction = Literal["TB", "LR"]
 
@@ -64,7 +67,8 @@ class _Box:
     notes: tuple[str, ...]
     """Further lines, in smaller letters."""
     shape: str
-    classes: tuple[str, ...]
+    technique: str
+    """Name of the class that colours it."""
 
 
 def draw_mermaid(
@@ -73,6 +77,7 @@ def draw_mermaid(
     direction: Direction = "TB",
     collapse: bool = False,
     models: bool = True,
+    run: Result | None = None,
 ) -> str:
     """The graph as Mermaid text; see `Architecture.draw_mermaid`.
 
@@ -84,15 +89,17 @@ def draw_mermaid(
     techniques = {part.technique: part.style for part in architecture.components.values()}
     classes = {technique: class_names.of(technique) for technique in techniques}
     calls = _calls(architecture) if collapse else {}
+    reports = {report.node: report for report in run.nodes} if run is not None else {}
+    critical = set(_critical_path(architecture, reports)) if reports and layers else set()
     rows = [
         [
             _Box(
                 id=ids.of(nodes[0]),
                 nodes=nodes,
                 title=_title(architecture, nodes),
-                notes=_notes(architecture, nodes, calls, models=models),
+                notes=(*_notes(architecture, nodes, calls, models=models), *_costs(nodes, reports)),
                 shape=architecture.components[nodes[0]].style.shape,
-                classes=(classes[architecture.components[nodes[0]].technique],),
+                technique=classes[architecture.components[nodes[0]].technique],
             )
             for nodes in groups
         ]
@@ -113,6 +120,9 @@ def draw_mermaid(
     edges = list(_draw_edges(architecture, ends, ids))
     styles = [_draw_class(classes[technique], style) for technique, style in techniques.items()]
     styles.append("classDef terminal fill:#f4f4f4,stroke:#999999,color:#333333")
+    if critical:
+        marked = ",".join(box.id for row in rows for box in row if critical.intersection(box.nodes))
+        styles += ["classDef critical stroke:#c0392b,stroke-width:4px", f"class {marked} critical"]
     if any(line.endswith(":::join") for line in edges):
         styles.append("classDef join fill:#999999,stroke:#999999")
     if frames:
@@ -179,11 +189,29 @@ def _is_uniform(architecture: Architecture, row: Sequence[_Box]) -> bool:
     return len(row) > 1 and len(before) == 1 and len(after) == 1
 
 
+def _costs(nodes: Sequence[str], reports: Mapping[str, NodeReport]) -> tuple[str, ...]:
+    """What a run took in these nodes: calls and tokens together, seconds of the slowest."""
+    found = [reports[node] for node in nodes if node in reports]
+    if not found:
+        return ()
+    usage = Usage.total(report.usage for report in found)
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    parts = [f"{usage.calls} {'call' if usage.calls == 1 else 'calls'}", f"{tokens} tokens"] if usage.calls else []
+    seconds = max(report.seconds for report in found)
+    return (", ".join([*parts, f"{seconds:.1f} s"]),)
+
+
+def _critical_path(architecture: Architecture, reports: Mapping[str, NodeReport]) -> list[str]:
+    """The chain of nodes that a run waited for."""
+    seconds = {node: reports[node].seconds if node in reports else 0.0 for node in architecture.components}
+    return longest_path(architecture.graph, seconds)
+
+
 def _draw_box(box: _Box) -> str:
     left, right = _SHAPES.get(box.shape, _SHAPES["rectangle"])
     small = "<br/>".join(_escaped(note) for note in box.notes)
     text = _escaped(box.title) + (f"<br/><small>{small}</small>" if small else "")
-    return f'{box.id}{left}"{text}"{right}' + "".join(f":::{name}" for name in box.classes)
+    return f'{box.id}{left}"{text}"{right}:::{box.technique}'
 
 
 def _draw_frame(

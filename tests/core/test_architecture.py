@@ -233,7 +233,7 @@ def test_an_empty_layer_is_refused():
         (Generator, {"temperature": -1}),
         (Generator, {"sample": 3}),
         (Fuser, {"max_tokens": "many"}),
-        (Generator, {"prompt": {"version": "1", "parts": {}}}),
+        (Generator, {"prompt": {"version": "1", "parts": {"tusk": "x"}}}),
         (Ranker, {"prompt": {"version": "1", "parts": {"tusk": "x"}}}),
     ],
 )

@@ -340,3 +340,16 @@ def test_a_cycle_is_drawn_as_it_is(*, collapse: bool):
 
 def test_nothing_is_drawn_as_question_and_answer():
     assert drawn_edges(Architecture.from_layers([]).draw_mermaid()) == set()
+
+
+def test_a_run_is_drawn_over_the_diagram():
+    """Calls, tokens and seconds of each node; the chain that the answer waited for is marked."""
+    quick = ScriptedModel(lambda call: "[1] > [2]")
+    slow = ScriptedModel(lambda call: "slow", latency=0.1)
+    architecture = [Generator(quick, samples=2), Generator(slow)] | Ranker(quick, top_k=1)
+    diagram = architecture.draw_mermaid(run=architecture.run("q"))
+    assert "class generator_2,ranker_1 critical" in diagram
+    [line] = [line for line in diagram.splitlines() if line.strip().startswith("generator_1")]
+    assert "2 calls" in line
+    assert "tokens" in line
+    assert architecture.draw_mermaid().count("critical") == 0
