@@ -8,7 +8,18 @@
 """
 
 from archon_graph._version import __version__
-from archon_graph.components import Fuser, Generator, Ranker
+from archon_graph.components import (
+    Critic,
+    Fuser,
+    Generator,
+    Ranker,
+    Reviser,
+    UnitTestEvaluator,
+    UnitTestGenerator,
+    Verifier,
+    Voter,
+    agreement,
+)
 from archon_graph.core import Architecture, ArchitectureError, Candidate, Component, NoAnswerError, Result
 from archon_graph.models import (
     ArchonError,
@@ -27,13 +38,20 @@ __all__ = [
     "Client",
     "Component",
     "ConfigurationError",
+    "Critic",
     "Fuser",
     "Generator",
     "ModelError",
     "NoAnswerError",
     "Ranker",
     "Result",
+    "Reviser",
     "ScriptedModel",
+    "UnitTestEvaluator",
+    "UnitTestGenerator",
+    "Verifier",
+    "Voter",
     "__version__",
+    "agreement",
     "register_model",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
+from langchain_core.messages import BaseMessage
 from pydantic.dataclasses import dataclass
 
 from archon_graph.core import (
@@ -43,23 +44,25 @@ class Fuser(ModelComponent):
     Args:
         model: Spec of the model, or a chat model.
         samples: How many fused answers to write.
+        use_critiques: Whether the model sees what critics said of the candidates.
     """
 
     technique: ClassVar[str] = "fuser"
     makes_candidates: ClassVar[bool] = True
+    reads_critiques: ClassVar[bool] = True
     style: ClassVar[Style] = Style("trapezoid", "#d3f0d0")
     default_prompt: ClassVar[Prompt | None] = load_prompt("archon_graph.components", "fuser")
 
     _: KW_ONLY
     samples: Count = 1
     """How many fused answers to write."""
+    use_critiques: bool = True
+    """Whether the model sees what critics said of the candidates."""
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Write the fused answers; fall back to the best candidate if none says anything."""
-        shown = show_candidates(context.candidates, around=conversation_text(context.question))
-        task = self.words.render("task", candidates=shown, count=len(context.candidates))
         fused = []
-        for draw in await context.draw(self, with_task(context.question, task), samples=self.samples):
+        for draw in await context.draw(self, self._messages(context), samples=self.samples):
             candidate = context.candidate(self, draw, parents=context.candidates)
             if is_empty(candidate.message):
                 context.lose("empty", "the fused answer was empty and was dropped", sample=draw.index)
@@ -95,3 +98,11 @@ class Fuser(ModelComponent):
     def summary(self) -> str:
         """The number of fused answers, if there are several."""
         return f"{self.samples} samples" if self.samples > 1 else ""
+
+    def _messages(self, context: NodeContext) -> Sequence[BaseMessage]:
+        candidates, critiques = context.candidates, self.use_critiques
+        shown = show_candidates(candidates, around=conversation_text(context.question), critiques=critiques)
+        task = self.words.render("task", candidates=shown, count=len(candidates))
+        if critiques and any(candidate.critiques for candidate in candidates):
+            task += "\n\n" + self.words.render("critiques")
+        return with_task(context.question, task)

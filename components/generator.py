@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from typing import ClassVar
 
+from langchain_core.messages import BaseMessage
 from pydantic.dataclasses import dataclass
 
+from archon_graph.components.agreement import Agreement
 from archon_graph.core import (
     COMPONENT_CONFIG,
     Candidate,
@@ -15,9 +17,13 @@ from archon_graph.core import (
     ModelComponent,
     ModelError,
     NodeContext,
+    Prompt,
     Style,
     is_empty,
+    load_prompt,
+    with_task,
 )
+from archon_graph.core.conversation import show_tests
 
 
 @dataclass(frozen=True, config=COMPONENT_CONFIG)
@@ -26,36 +32,69 @@ class Generator(ModelComponent):
 
     Sends the caller's messages as they are, system message, images and tool results included. An empty answer
     is dropped and recorded, as is a sample whose call failed. Behind other components it answers anew and the
-    candidates before it are not passed on.
+    candidates before it are not passed on. Behind a `UnitTestGenerator` it is told the tests: they are added to
+    the system message as requirements.
 
-    Model calls: ``samples``.
+    With ``stop_when`` it draws no more samples than it takes to settle a vote on them: as many side by side as are
+    needed in any case, then as many again as could settle it. What is drawn depends on the answers alone, never
+    on what finishes first. That it stopped is noted on its `NodeReport`.
+
+    Model calls: ``samples``; with ``stop_when`` at most.
 
     Source: repeated sampling as in Archon (arXiv 2409.15254), section 3.
 
     Args:
         model: Spec of the model, or a chat model.
         samples: How many answers to draw.
+        use_tests: Whether unit tests that reach it are told to the model.
+        stop_when: When to stop drawing early: ``agreement()``.
     """
 
     technique: ClassVar[str] = "generator"
     starts: ClassVar[bool] = True
     makes_candidates: ClassVar[bool] = True
+    reads_tests: ClassVar[bool] = True
     style: ClassVar[Style] = Style("stadium", "#cfe8ff")
+    default_prompt: ClassVar[Prompt | None] = load_prompt("archon_graph.components", "generator")
 
     _: KW_ONLY
     samples: Count = 1
     """How many answers to draw."""
+    use_tests: bool = True
+    """Whether unit tests that reach it are told to the model."""
+    stop_when: Agreement | None = None
+    """When to stop drawing early; ``None`` to draw all samples."""
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Draw the samples and keep those that say something."""
-        candidates = []
-        for draw in await context.draw(self, context.question, samples=self.samples):
-            candidate = context.candidate(self, draw)
-            if is_empty(candidate.message):
-                context.lose("empty", "the model gave an empty answer, which was dropped", sample=draw.index)
-            else:
-                candidates.append(candidate)
+        candidates: list[Candidate] = []
+        drawn = 0
+        while wanted := self._wanted(candidates, drawn):
+            try:
+                draws = await context.draw(self, self._messages(context), first=drawn, samples=wanted)
+            except ModelError as error:
+                if not candidates:
+                    raise
+                context.lose("error", f"{error}; the {len(candidates)} answers drawn before are passed on")
+                break
+            drawn += wanted
+            for draw in draws:
+                candidate = context.candidate(self, draw)
+                if is_empty(candidate.message):
+                    context.lose("empty", "the model gave an empty answer, which was dropped", sample=draw.index)
+                else:
+                    candidates.append(candidate)
+        else:
+            if drawn < self.samples:
+                context.note(f"stopped after {drawn} of {self.samples} samples: the vote is settled")
         return candidates
+
+    def _wanted(self, candidates: Sequence[Candidate], drawn: int) -> int:
+        """How many samples to draw next."""
+        remaining = self.samples - drawn
+        if self.stop_when is None:
+            return remaining
+        return self.stop_when.fewest_to_settle([candidate.content for candidate in candidates], remaining)
 
     def degrade(self, context: NodeContext, error: ModelError) -> Sequence[Candidate]:  # noqa: ARG002
         """Nothing: there is no answer to fall back to."""
@@ -65,9 +104,25 @@ class Generator(ModelComponent):
         """One for each sample."""
         return self.samples
 
+    def fewest_calls(self, incoming: int) -> int:  # noqa: ARG002
+        """One for each sample, or as many as settle the vote if all agree."""
+        return self._wanted((), 0)
+
+    def calls_in_a_row(self, incoming: int) -> int:  # noqa: ARG002
+        """One; with ``stop_when``, one more for each sample after the first round."""
+        return 1 + self.samples - self._wanted((), 0)
+
     def candidates_out(self, incoming: int) -> int:  # noqa: ARG002
         """One for each sample."""
         return self.samples
+
+    def fewest_out(self, incoming: int) -> int:  # noqa: ARG002
+        """One for each sample, or as many as settle the vote if all agree."""
+        return self._wanted((), 0)
+
+    def shown(self, incoming: int) -> int:  # noqa: ARG002
+        """None: it answers the conversation."""
+        return 0
 
     @property
     def sample_count(self) -> int:
@@ -76,4 +131,11 @@ class Generator(ModelComponent):
 
     def summary(self) -> str:
         """The number of samples, if there are several."""
-        return f"{self.samples} samples" if self.samples > 1 else ""
+        count = f"{self.samples} samples" if self.samples > 1 else ""
+        return count if self.stop_when is None else f"at most {count}"
+
+    def _messages(self, context: NodeContext) -> Sequence[BaseMessage]:
+        if not (self.use_tests and context.tests):
+            return context.question
+        # Made anew from the conversation as it came in, so that tests of one run never reach another.
+        return with_task(context.question, self.words.render("tests", tests=show_tests(context.tests)))

@@ -45,15 +45,19 @@ class Ranker(ModelComponent):
     Args:
         model: Spec of the model, or a chat model.
         top_k: How many candidates to pass on; all of them by default.
+        use_critiques: Whether the model sees what critics said of the candidates.
     """
 
     technique: ClassVar[str] = "ranker"
+    reads_critiques: ClassVar[bool] = True
     style: ClassVar[Style] = Style("hexagon", "#ffe3b3")
     default_prompt: ClassVar[Prompt | None] = load_prompt("archon_graph.components", "ranker")
 
     _: KW_ONLY
     top_k: Count | None = None
     """How many candidates to pass on; ``None`` for all."""
+    use_critiques: bool = True
+    """Whether the model sees what critics said of the candidates."""
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Ask for an order and apply it."""
@@ -100,7 +104,9 @@ class Ranker(ModelComponent):
 
     def _messages(self, context: NodeContext, *, as_json: bool) -> list[BaseMessage]:
         count = len(context.candidates)
-        shown = show_candidates(context.candidates, around=conversation_text(context.question))
+        shown = show_candidates(
+            context.candidates, around=conversation_text(context.question), critiques=self.use_critiques
+        )
         material = self.words.render(
             "material",
             # The conversation may hold images, so it is put in as content blocks after the text is made.

@@ -55,6 +55,10 @@ class Reviser(ModelComponent):
         """One for each candidate."""
         return incoming
 
+    def shown(self, incoming: int) -> int:
+        """Each by itself."""
+        return min(1, incoming)
+
     async def _rewrite(self, context: NodeContext, item: tuple[int, Candidate]) -> Candidate:
         number, candidate = item
         draft = show_candidates([candidate], around=conversation_text(context.question))

@@ -60,6 +60,10 @@ class Voter(Component):
         """At most ``top_k``: there may be fewer different answers."""
         return min(self.top_k, incoming)
 
+    def fewest_out(self, incoming: int) -> int:
+        """One, if all candidates agree."""
+        return min(1, incoming)
+
     def check(self, node: str, incoming: int) -> Iterable[Problem]:
         """``top_k`` must not be larger than what comes in."""
         if self.top_k > incoming:

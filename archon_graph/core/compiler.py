@@ -256,6 +256,7 @@ class _RunComponent(_Step):
             candidates=[candidate.to_state() for candidate in produced],
             tests=[test.to_state() for test in context.tests],
             losses=[loss.to_state() for loss in context.losses],
+            notes=list(context.notes),
             calls=[*self._failed_attempts.pop(task, ()), *context.calls],
             seconds=time.perf_counter() - started,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, fields
+from dataclasses import KW_ONLY, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
@@ -273,6 +273,9 @@ def _plain(value: Any, component: Component) -> Any:
         return {"version": value.version, "parts": dict(value.parts)}
     if isinstance(value, tuple):
         return [_plain(item, component) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        made = {field_.name: getattr(value, field_.name) for field_ in fields(value)}
+        return {name: _plain(item, component) for name, item in made.items()}
     return value
 
 
@@ -283,4 +286,6 @@ def _identity_of(value: Any) -> Any:
         return value.identity
     if isinstance(value, tuple):
         return [_identity_of(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field_.name: _identity_of(getattr(value, field_.name)) for field_ in fields(value)}
     return value

@@ -51,6 +51,8 @@ class NodeContext:
         """A row for each model call made."""
         self.losses: list[Loss] = []
         """Everything that was lost."""
+        self.notes: list[str] = []
+        """What else a reader of the result should know, such as an early end."""
         self._client = client
         self._replicate = replicate
 
@@ -121,7 +123,7 @@ class NodeContext:
         """
         contexts = [copy.copy(self) for _ in items]
         for context in contexts:
-            context.calls, context.losses = [], []
+            context.calls, context.losses, context.notes = [], [], []
 
         async def attempt(context: NodeContext, item: Item) -> Outcome | ModelError:
             try:
@@ -135,6 +137,7 @@ class NodeContext:
             for context in contexts:
                 self.calls.extend(context.calls)
                 self.losses.extend(context.losses)
+                self.notes.extend(context.notes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, ModelError)]
         if failures and len(failures) == len(outcomes):
             raise failures[0]
@@ -176,6 +179,10 @@ class NodeContext:
             parents=tuple(parent.id for parent in parents),
             usage=draw.usage,
         )
+
+    def note(self, text: str) -> None:
+        """Record what is no loss, but worth knowing."""
+        self.notes.append(text)
 
     def lose(self, kind: str, detail: str, *, sample: int | None = None) -> None:
         """Record that something did not come through, and what was done instead."""

@@ -32,6 +32,8 @@ class NodeReport:
     """How long it took, from its first call to its last."""
     losses: tuple[Loss, ...]
     """What was lost in it."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing, such as that it ended early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ class Result:
                     "node": node.node,
                     "technique": node.technique,
                     "candidates": [_candidate(candidate) for candidate in node.candidates],
+                    "notes": list(node.notes),
                     "usage": _usage(node.usage, seconds=True),
                     "seconds": node.seconds,
                 }
@@ -130,6 +133,7 @@ def _report(architecture: Architecture, output: NodeOutput) -> NodeReport:
         usage=Usage.total(_usage_of(call) for call in calls),
         seconds=output["seconds"],
         losses=tuple(Loss(**loss) for loss in output["losses"]),
+        notes=tuple(output["notes"]),
     )
 
 

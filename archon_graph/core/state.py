@@ -77,6 +77,7 @@ class NodeOutput(TypedDict):
     candidates: list[CandidateDict]
     tests: list[UnitTestDict]
     losses: list[LossDict]
+    notes: list[str]
     calls: list[CallDict]
     seconds: float
 

@@ -26,6 +26,7 @@ from archon_graph import (
     ScriptedModel,
 )
 from archon_graph.core.compiler import sample_ranges
+from tests.replies import good_model
 from tests.strategies import dags
 
 NO_WAIT = RetryPolicy(initial_interval=0.0, jitter=False, max_attempts=3, retry_on=lambda error: error.retryable)
@@ -371,7 +372,7 @@ async def test_tool_calls_survive_selection():
 @settings(max_examples=40, deadline=None)
 def test_any_graph_runs_and_leads_back_to_generators(architecture: Architecture):
     """Every final candidate's parents can be followed to first drafts, and the calls are those predicted."""
-    result = architecture.with_model(ScriptedModel(lambda call: f"t{call.sample}", cache_id="t")).run("q")
+    result = architecture.with_model(good_model()).run("q")
     assert result.candidates
     assert result.usage.calls == architecture.max_calls
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archon_graph import Architecture, Fuser, Generator, Ranker, ScriptedModel
+from tests.replies import good_model
 from tests.strategies import dags, layer_lists
 
 
@@ -47,12 +49,45 @@ def test_spends_nothing():
 @settings(max_examples=40, deadline=None)
 def test_equals_what_is_seen(architecture: Architecture, seed: int):
     """For graphs without early exit and loss, node by node."""
-    architecture = architecture.with_model(ScriptedModel(lambda call: f"[1] > [2] {call.sample}"))
+    architecture = architecture.with_model(good_model())
     forecast = architecture.preflight("q")
     result = architecture.run("q", seed=seed)
+    assert result.losses == ()
     assert forecast.exact
     assert forecast.calls == result.usage.calls == architecture.max_calls
     assert {node.node: node.calls for node in forecast.nodes} == {
         node.node: node.usage.calls for node in result.nodes
     }
     assert set(forecast.critical_path) <= set(architecture.components)
+
+
+def is_bounded(architecture: Architecture) -> None:
+    """A run's calls lie between the fewest and the most that were predicted, and lead back to generators."""
+    architecture = architecture.with_model(good_model())
+    forecast = architecture.preflight("q")
+    result = architecture.run("q")
+    assert {loss.kind for loss in result.losses} <= {"unverified", "no-input"}
+    assert forecast.fewest_calls <= result.usage.calls <= forecast.calls
+    for candidate in result.candidates:
+        seen = [candidate.id]
+        while seen:
+            parents = result.candidate(seen.pop()).parents
+            seen += parents
+            if not parents:
+                break
+        assert architecture.components[result.candidate(candidate.id).node].makes_candidates
+
+
+@given(dags(exits=True))
+@settings(max_examples=40, deadline=None)
+def test_bounds_what_may_end_early(architecture: Architecture):
+    """With verifiers, voters and evaluators that stop as soon as they can."""
+    is_bounded(architecture)
+
+
+@pytest.mark.slow
+@given(dags(most=40, exits=True))
+@settings(max_examples=500, deadline=None)
+def test_bounds_five_hundred_large_graphs(architecture: Architecture):
+    """Five hundred graphs of up to forty-one nodes: they compile, run, and preflight agrees."""
+    is_bounded(architecture)
