@@ -21,9 +21,9 @@ from archon_graph.core import (
     Style,
     is_empty,
     load_prompt,
+    show_tests,
     with_task,
 )
-from archon_graph.core.conversation import show_tests
 
 
 @dataclass(frozen=True, config=COMPONENT_CONFIG)

@@ -27,8 +27,8 @@ from archon_graph.core import (
     conversation_text,
     load_prompt,
     show_candidates,
+    show_tests,
 )
-from archon_graph.core.conversation import show_tests
 
 
 @dataclass(frozen=True, config=COMPONENT_CONFIG)

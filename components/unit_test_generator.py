@@ -50,7 +50,7 @@ class UnitTestGenerator(ModelComponent):
     technique: ClassVar[str] = "unit_test_generator"
     starts: ClassVar[bool] = True
     gives_tests: ClassVar[bool] = True
-    style: ClassVar[Style] = Style("subroutine", "#fbf2a0")
+    style: ClassVar[Style] = Style("parallelogram", "#fbf2a0")
     default_prompt: ClassVar[Prompt | None] = load_prompt("archon_graph.components", "unit_test_generator")
 
     _: KW_ONLY

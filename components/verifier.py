@@ -92,8 +92,8 @@ class Verifier(ModelComponent):
         return 2 * rounds_until(incoming, self.first_k)
 
     def candidates_out(self, incoming: int) -> int:
-        """All that come in, or ``first_k``; all again if none is verified and all are kept."""
-        return incoming if self.first_k is None or self.keep == "all" else min(self.first_k, incoming)
+        """All that come in, at most ``first_k``, if every one is verified."""
+        return incoming if self.first_k is None else min(self.first_k, incoming)
 
     def fewest_out(self, incoming: int) -> int:
         """One, or none if none is kept."""

@@ -26,7 +26,7 @@ class Voter(Component):
     """
 
     technique: ClassVar[str] = "voter"
-    style: ClassVar[Style] = Style("rhombus", "#f3d6ee")
+    style: ClassVar[Style] = Style("flag", "#f3d6ee")
 
     _: KW_ONLY
     answers: Extraction = "auto"

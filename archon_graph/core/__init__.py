@@ -15,6 +15,7 @@ from archon_graph.core.conversation import (
     as_material,
     conversation_text,
     show_candidates,
+    show_tests,
     with_task,
 )
 from archon_graph.core.errors import ArchitectureError, NoAnswerError, Problem, UnsavableModelError
@@ -53,6 +54,7 @@ __all__ = [
     "is_empty",
     "load_prompt",
     "show_candidates",
+    "show_tests",
     "techniques",
     "warn_of_many",
     "with_task",

@@ -52,7 +52,9 @@ def warn_of_many(node: str, incoming: int) -> Iterable[Problem]:
 class Style(NamedTuple):
     """How a technique looks in a diagram."""
 
-    shape: Literal["stadium", "hexagon", "trapezoid", "rectangle", "rhombus", "subroutine"] = "rectangle"
+    shape: Literal[
+        "stadium", "hexagon", "trapezoid", "rectangle", "rhombus", "subroutine", "parallelogram", "flag"
+    ] = "rectangle"
     """Outline of the box."""
     colour: str = "#e8e8e8"
     """Fill, as a hexadecimal colour that black text can be read on."""

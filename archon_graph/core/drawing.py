@@ -34,6 +34,8 @@ _SHAPES = {
     "rectangle": ("[", "]"),
     "rhombus": ("{", "}"),
     "subroutine": ("[[", "]]"),
+    "parallelogram": ("[/", "/]"),
+    "flag": (">", "]"),
 }
 # Found by looking at pictures: more boxes in a row do not fit a page.
 _MOST_IN_A_ROW = 5

@@ -119,7 +119,8 @@ class Loss:
     """Where it was lost."""
     kind: str
     """``error`` (a call failed), ``empty`` (an answer without content), ``unreadable`` (a reply that could
-    not be parsed, or only in part), or ``no-input`` (no candidate reached the node)."""
+    not be parsed, or only in part), ``no-input`` (no candidate, or no unit test, reached the node), or
+    ``unverified`` (no candidate was verified; what went on is marked)."""
     detail: str
     """What happened and what was done instead."""
     sample: int | None = None

@@ -22,7 +22,7 @@ from tests.strategies import dags, layer_lists
 A, B, C = "openai:gpt-4o", "together:meta-llama/Llama-3.3-70B-Instruct-Turbo", "local:coder-0.5b"
 
 _LABEL = r'"(?P<label>(?:[A-Za-z0-9 ._/-]|#\d+;|<br/>|<small>|</small>)*)"'
-BOX = re.compile(rf"(?P<id>\w+)(?:\(\[|{{{{|\[/|\[\[|\[|{{){_LABEL}(?:\]\)|}}}}|\\\]|\]\]|\]|}})(?::::\w+)+")
+BOX = re.compile(rf"(?P<id>\w+)(?:\(\[|{{{{|\[/|\[\[|\[|{{|>){_LABEL}(?:\]\)|}}}}|\\\]|/\]|\]\]|\]|}})(?::::\w+)+")
 DOT = re.compile(r'(?P<id>\w+)\(\(" "\)\):::join')
 FRAME = re.compile(r'subgraph (?P<id>\w+)\["layer \d+"\]')
 LINK = re.compile(r"(?P<left>\w+(?: & \w+)*) (?P<arrow>-->|---) (?P<right>\w+(?: & \w+)*)")
