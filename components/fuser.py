@@ -58,6 +58,8 @@ class Fuser(ModelComponent):
     """How many fused answers to write."""
     use_critiques: bool = True
     """Whether the model sees what critics said of the candidates."""
+    length_control: bool = False
+    """Whether the model is told to write no more than the longest candidate: judges prefer longer answers."""
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Write the fused answers; fall back to the best candidate if none says anything."""
@@ -105,4 +107,6 @@ class Fuser(ModelComponent):
         task = self.words.render("task", candidates=shown, count=len(candidates))
         if critiques and any(candidate.critiques for candidate in candidates):
             task += "\n\n" + self.words.render("critiques")
+        if self.length_control:
+            task += "\n\n" + self.words.render("length")
         return with_task(context.question, task)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from archon_graph._version import __version__
-from archon_graph.cli import check, draw, graphs, models, run
+from archon_graph.cli import check, convert, draw, graphs, models, run
 from archon_graph.models import ArchonError, ConfigurationError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("check")(check.check)
+app.command("convert")(convert.convert)
 app.command("draw")(draw.draw)
 app.command("graphs")(graphs.graphs)
 app.add_typer(models.app, name="models", help="Models that run on this machine.")

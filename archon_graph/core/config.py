@@ -8,6 +8,7 @@
       - {technique: fuser, model: "openai:gpt-4o"}
 
 A graph that is not made of layers has ``nodes`` (components by name) and ``edges`` (pairs of names) instead.
+The configs of Archon's first implementation are read as well, see `archon_graph.core.first_implementation`.
 """
 
 from __future__ import annotations
@@ -94,10 +95,15 @@ def read_config(data: object, *, name: str = "architecture", lenient: bool = Fal
         draft.add(
             "bad-config",
             "the top level",
-            f"it must be a mapping, got {_kind(data)}",
+            f"it must be a mapping, got {kind(data)}",
             "Begin with 'layers:' and a list of components",
         )
         return draft
+    # It builds on this module: a cycle otherwise.
+    from archon_graph.core import first_implementation
+
+    if first_implementation.is_config(data):
+        return first_implementation.read(data, name=name, lenient=lenient)
     if isinstance(data.get("name"), str):
         draft.name = data["name"]
     version = data.get("archon_graph", FORMAT)
@@ -108,7 +114,7 @@ def read_config(data: object, *, name: str = "architecture", lenient: bool = Fal
             f"format {version!r} is not known; this version reads formats 1 to {FORMAT}",
             "Upgrade archon-graph, or mend the number",
         )
-    _unknown_keys(draft, data, _KEYS, "", lenient=lenient)
+    unknown_keys(draft, data, _KEYS, "", lenient=lenient)
     if "layers" in data:
         if "nodes" in data or "edges" in data:
             draft.add("bad-config", "layers", "a graph has either layers, or nodes and edges", "Remove one")
@@ -126,7 +132,7 @@ def edge_problems(edges: Iterable[tuple[str, str]], graph: nx.DiGraph[str]) -> l
         Problem(
             rule="unknown-node",
             where=f"edge {before} -> {after}",
-            message=f"there is no node {end!r}{_nearest(end, graph)}",
+            message=f"there is no node {end!r}{nearest(end, graph)}",
             way_out=f"Nodes are {', '.join(graph) or 'missing altogether'}",
         )
         for before, after in edges
@@ -175,19 +181,19 @@ def write_file(data: Mapping[str, Any], path: Path) -> None:
 
 
 def _read_layers(draft: Draft, layers: object, *, lenient: bool) -> None:
-    if not _is_list(layers):
-        draft.add("bad-config", "layers", f"it must be a list, got {_kind(layers)}", "Write a list of layers")
+    if not is_list(layers):
+        draft.add("bad-config", "layers", f"it must be a list, got {kind(layers)}", "Write a list of layers")
         return
     numbers: dict[str, int] = {}
     before: list[str] = []
     for number, layer in enumerate(layers):
-        members = layer if _is_list(layer) else [layer]
+        members = layer if is_list(layer) else [layer]
         if not members:
             draft.add("empty-layer", f"layers[{number}]", "it is an empty list", "Put a component into it")
             continue
         nodes = []
         for place, member in enumerate(members):
-            where = f"layers[{number}][{place}]" if _is_list(layer) else f"layers[{number}]"
+            where = f"layers[{number}][{place}]" if is_list(layer) else f"layers[{number}]"
             component = _read_component(draft, member, where, lenient=lenient)
             given = member.get("name") if isinstance(member, Mapping) else None
             stem = member.get("technique", "component") if isinstance(member, Mapping) else "component"
@@ -208,19 +214,19 @@ def _read_layers(draft: Draft, layers: object, *, lenient: bool) -> None:
 
 def _read_nodes(draft: Draft, nodes: object, edges: object, *, lenient: bool) -> None:
     if not isinstance(nodes, Mapping):
-        draft.add("bad-config", "nodes", f"it must map names to components, got {_kind(nodes)}", "Name each node")
+        draft.add("bad-config", "nodes", f"it must map names to components, got {kind(nodes)}", "Name each node")
         return
     for node, member in nodes.items():
         component = _read_component(draft, member, f"nodes.{node}", lenient=lenient)
         draft.graph.add_node(
             str(node), component=replace(component, name=str(node)) if component is not None else None
         )
-    if not _is_list(edges):
-        draft.add("bad-config", "edges", f"it must be a list of pairs, got {_kind(edges)}", "Write [from, to]")
+    if not is_list(edges):
+        draft.add("bad-config", "edges", f"it must be a list of pairs, got {kind(edges)}", "Write [from, to]")
         return
     pairs: list[tuple[str, str]] = []
     for number, edge in enumerate(edges):
-        if _is_list(edge) and len(edge) == 2:
+        if is_list(edge) and len(edge) == 2:
             pairs.append((str(edge[0]), str(edge[1])))
         else:
             draft.add("bad-config", f"edges[{number}]", f"it must be a pair, got {edge!r}", "Write [from, to]")
@@ -231,7 +237,7 @@ def _read_nodes(draft: Draft, nodes: object, edges: object, *, lenient: bool) ->
 def _read_component(draft: Draft, data: object, where: str, *, lenient: bool) -> Component | None:
     """The component, or ``None`` and a problem for everything wrong with it."""
     if not isinstance(data, Mapping):
-        draft.add("bad-config", where, f"a component must be a mapping, got {_kind(data)}", "Write technique: ...")
+        draft.add("bad-config", where, f"a component must be a mapping, got {kind(data)}", "Write technique: ...")
         return None
     technique = data.get("technique")
     if not isinstance(technique, str):
@@ -249,19 +255,19 @@ def _read_component(draft: Draft, data: object, where: str, *, lenient: bool) ->
         draft.add(
             "unknown-technique",
             where,
-            f"no technique is called {technique!r}{_nearest(technique, known)}",
+            f"no technique is called {technique!r}{nearest(technique, known)}",
             f"Known are {', '.join(known)}",
         )
         return None
     known_keys = [field_.name for field_ in fields(cls)]
-    _unknown_keys(draft, data, ["technique", *known_keys], f"{where}.", lenient=lenient)
+    unknown_keys(draft, data, ["technique", *known_keys], f"{where}.", lenient=lenient)
     settings = {key: value for key, value in data.items() if key in known_keys}
     try:
         return cls(**settings)
     except ValidationError as error:
         for part in error.errors(include_url=False):
             path = ".".join([where, *(str(step) for step in part["loc"])])
-            draft.add("bad-setting", path, _reason(part), f"Mend {part['loc'][-1] if part['loc'] else where}")
+            draft.add("bad-setting", path, reason(part), f"Mend {part['loc'][-1] if part['loc'] else where}")
     except TypeError as error:
         draft.add("bad-setting", where, str(error), f"Its settings are {', '.join(known_keys)}")
     except ValueError as error:
@@ -269,36 +275,41 @@ def _read_component(draft: Draft, data: object, where: str, *, lenient: bool) ->
     return None
 
 
-def _unknown_keys(
+def unknown_keys(
     draft: Draft, data: Mapping[Any, Any], known: Sequence[str], prefix: str, *, lenient: bool
 ) -> None:
+    """A problem for each key that is not known, with the nearest one that is; a warning if ``lenient``."""
     for key in data:
         if key not in known:
-            message = f"unknown key {key!r}{_nearest(str(key), known)}"
+            message = f"unknown key {key!r}{nearest(str(key), known)}"
             if lenient:
                 warnings.warn(f"{prefix}{key}: {message}; it is ignored", stacklevel=2)
             else:
                 draft.add("unknown-key", f"{prefix}{key}", message, f"Known keys are {', '.join(known)}")
 
 
-def _reason(part: Any) -> str:
+def reason(part: Any) -> str:
+    """What pydantic found wrong with a setting, in our words."""
     if part["type"] in {"missing", "missing_argument"}:
         return "it is missing"
     if part["type"] == "value_error":
         return str(part["ctx"]["error"])
-    reason = str(part["msg"])
-    return f"{reason[0].lower()}{reason[1:]}, got {part['input']!r}"
+    text = str(part["msg"])
+    return f"{text[0].lower()}{text[1:]}, got {part['input']!r}"
 
 
-def _is_list(value: object) -> TypeIs[list[Any] | tuple[Any, ...]]:
+def is_list(value: object) -> TypeIs[list[Any] | tuple[Any, ...]]:
+    """Whether this is what a file has for a list."""
     return isinstance(value, list | tuple)
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """What was received, in a few words."""
     return "nothing" if value is None else f"{type(value).__name__} {value!r:.60}"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the known word that looks most like this one; empty if none does."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -72,6 +72,8 @@ def find_problems(graph: nx.DiGraph[str], rules: Rules = "default") -> list[Prob
         *_tests(graph, acyclic),
         *_critiques(graph),
         *_counts(graph),
+        # What reading a file brought up; see archon_graph.core.first_implementation.
+        *graph.graph.get("notes", ()),
     ]
     if rules == "archon":
         problems += archon_rules.find_problems(graph, acyclic)
