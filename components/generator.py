@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from langchain_core.messages import BaseMessage
 from pydantic.dataclasses import dataclass
@@ -26,6 +26,10 @@ from archon_graph.core import (
 )
 
 
+PromptStyle = Literal["direct", "chain_of_thought", "re_read", "plan_first"]
+"""Ways to go about an answer: at once, step by step, after reading the question again, or by a plan."""
+
+
 @dataclass(frozen=True, config=COMPONENT_CONFIG)
 class Generator(ModelComponent):
     """Adds ``samples`` candidates, each an independent answer to the conversation as it stands.
@@ -41,12 +45,15 @@ class Generator(ModelComponent):
 
     Model calls: ``samples``; with ``stop_when`` at most.
 
-    Source: repeated sampling as in Archon (arXiv 2409.15254), section 3.
+    Source: repeated sampling as in Archon (arXiv 2409.15254), section 3; the prompt styles are chain of thought
+    (arXiv 2205.11916), re-reading (arXiv 2309.06275) and plan-and-solve (arXiv 2305.04091), in our own words.
 
     Args:
         model: Spec of the model, or a chat model.
         samples: How many answers to draw.
         use_tests: Whether unit tests that reach it are told to the model.
+        prompt_style: ``direct``, ``chain_of_thought``, ``re_read`` or ``plan_first``; other than with ``direct``,
+            a sentence is added to the system message.
         stop_when: When to stop drawing early: ``agreement()``.
     """
 
@@ -62,6 +69,8 @@ class Generator(ModelComponent):
     """How many answers to draw."""
     use_tests: bool = True
     """Whether unit tests that reach it are told to the model."""
+    prompt_style: PromptStyle = "direct"
+    """How the model is told to go about it; ``direct`` adds nothing to the conversation."""
     stop_when: Agreement | None = None
     """When to stop drawing early; ``None`` to draw all samples."""
 
@@ -130,12 +139,16 @@ class Generator(ModelComponent):
         return self.samples
 
     def summary(self) -> str:
-        """The number of samples, if there are several."""
+        """The number of samples, if there are several, and the way of prompting, if it is a special one."""
         count = f"{self.samples} samples" if self.samples > 1 else ""
-        return count if self.stop_when is None else f"at most {count}"
+        style = self.prompt_style.replace("_", " ") if self.prompt_style != "direct" else ""
+        return ", ".join(filter(None, [count if self.stop_when is None else f"at most {count}", style]))
 
     def _messages(self, context: NodeContext) -> Sequence[BaseMessage]:
-        if not (self.use_tests and context.tests):
-            return context.question
+        tasks = []
+        if self.prompt_style != "direct":
+            tasks.append(self.words.render(self.prompt_style))
+        if self.use_tests and context.tests:
+            tasks.append(self.words.render("tests", tests=show_tests(context.tests)))
         # Made anew from the conversation as it came in, so that tests of one run never reach another.
-        return with_task(context.question, self.words.render("tests", tests=show_tests(context.tests)))
+        return with_task(context.question, "\n\n".join(tasks)) if tasks else context.question

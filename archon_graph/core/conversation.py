@@ -33,7 +33,7 @@ def with_task(conversation: Sequence[BaseMessage], task: str) -> tuple[BaseMessa
     head, *rest = conversation
     if not isinstance(head, SystemMessage):
         return (SystemMessage(content=task), *conversation)
-    content = _joined([*_blocks(head.content), _text_block(task)])
+    content = _joined([*_blocks(head.content), _text_block(f"\n\n{task}")])
     return (SystemMessage(content=content), *rest)
 
 

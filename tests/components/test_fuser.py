@@ -31,7 +31,7 @@ def test_the_conversation_stays_as_it_is():
     model = ScriptedModel(["together"])
     (Generator(ScriptedModel(["draft"])) | Fuser(model)).run([SystemMessage("Be kind."), HumanMessage("hi")])
     system, user = model.calls[0].messages
-    assert system.text.startswith("Be kind.")
+    assert system.text.startswith("Be kind.\n\n")
     assert "<answer_1>\ndraft\n</answer_1>" in system.text
     assert user.text == "hi"
 

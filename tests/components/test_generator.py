@@ -49,3 +49,15 @@ def test_the_conversation_is_sent_as_it_is():
     assert [message.type for message in sent] == ["system", "human", "ai", "tool"]
     assert [message.content for message in sent] == [message.content for message in conversation]
     assert sent[2].tool_calls == conversation[2].tool_calls
+
+
+@pytest.mark.parametrize("style", ["chain_of_thought", "re_read", "plan_first"])
+def test_a_prompt_style_adds_a_sentence_to_the_system_message(style: str):
+    """Behind the user's own; the question itself is sent as it is."""
+    model = ScriptedModel(["ok", "ok"])
+    Generator(model, prompt_style=style).alone().run([SystemMessage("Be kind."), HumanMessage("q")])
+    Generator(model).alone().run([SystemMessage("Be kind."), HumanMessage("q")])
+    styled, direct = (call.messages for call in model.calls)
+    assert styled[0].text.startswith("Be kind.\n\n")
+    assert len(styled[0].text) > len(direct[0].text) == len("Be kind.")
+    assert styled[1].text == direct[1].text == "q"
