@@ -20,6 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from archon_graph.models.errors import ArchonError, ConfigurationError, ModelError
+from archon_graph.models.json_schema import bounded_schema
 from archon_graph.models.providers import (
     Opened,
     check_model,
@@ -223,7 +224,7 @@ async def _call(
         message, parsed = _as_ai_message(outcome["raw"]), outcome["parsed"]
         return message, parsed if isinstance(parsed, Mapping) else _json_object(str(message.text))
     if schema is not None and opened.json_mode == "response_format":
-        settings |= _asking_for(schema, opened.chat)
+        settings |= _asking_for(bounded_schema(schema) if opened.bounds_json else schema, opened.chat)
     message = _as_ai_message(await opened.chat.ainvoke(messages, config, **settings))
     return message, _json_object(str(message.text)) if schema is not None else None
 

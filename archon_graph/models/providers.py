@@ -56,6 +56,8 @@ class Opened:
     """Keyword arguments of every call."""
     json_mode: JsonMode | None = None
     """How the model is asked for JSON; ``None`` when it offers none."""
+    bounds_json: bool = False
+    """Whether schemas are sent with an end to every string and list; see `bounded_schema`."""
     takes_seed: bool = False
     """Whether a call takes a ``seed``, which makes a sample repeatable."""
     turn: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
@@ -234,6 +236,7 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
         spec=spec,
         chat=chat,
         json_mode="response_format",
+        bounds_json=True,
         takes_seed=True,
         turn=lambda: local.turn(endpoint.sha256),
     )

@@ -1,0 +1,36 @@
+"""Schemas with an end to everything, for models that may find none."""
+
+from __future__ import annotations
+
+import copy
+
+from archon_graph.models.json_schema import bounded_schema
+
+
+def test_every_string_and_array_gets_an_end():
+    """At any depth; what has one keeps it, and the schema given stays as it was."""
+    schema = {
+        "title": "t",
+        "type": "object",
+        "properties": {
+            "reasoning": {"type": "string"},
+            "short": {"type": "string", "maxLength": 5},
+            "kind": {"type": "string", "enum": ["a", "b"]},
+            "list": {"type": "array", "items": {"type": "object", "properties": {"text": {"type": "string"}}}},
+        },
+        "required": ["reasoning"],
+    }
+    before = copy.deepcopy(schema)
+    properties = bounded_schema(schema)["properties"]
+    assert schema == before
+    assert properties["reasoning"]["maxLength"] > 100
+    assert properties["short"]["maxLength"] == 5
+    assert properties["kind"] == {"type": "string", "enum": ["a", "b"]}
+    assert properties["list"]["maxItems"] > 10
+    assert "maxLength" in properties["list"]["items"]["properties"]["text"]
+
+
+def test_a_property_that_is_called_type_is_no_keyword():
+    """A field of that name stays a field."""
+    schema = {"type": "object", "properties": {"type": {"type": "string", "maxLength": 3}}}
+    assert bounded_schema(schema) == schema
