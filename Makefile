@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_QUESTION := Write a Python function is_leap(year) that follows the Gregorian calendar. Explain it in two sentences.
+DEMO_QUESTION := Write a Python function count_vowels(text), and say in one sentence how it works.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint typecheck format bench lock clean
