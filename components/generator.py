@@ -25,7 +25,6 @@ from archon_graph.core import (
     with_task,
 )
 
-
 PromptStyle = Literal["direct", "chain_of_thought", "re_read", "plan_first"]
 """Ways to go about an answer: at once, step by step, after reading the question again, or by a plan."""
 

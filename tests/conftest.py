@@ -34,10 +34,16 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def same_registry() -> Iterator[None]:
-    """Components that a test defines and models that it registers are gone after it."""
+def same_registry(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Components that a test defines and models that it registers are gone after it.
+
+    Components of other test modules, which register when those are collected, are not there at all.
+    """
     tables = (registry._defined, providers._custom)
     before = [dict(table) for table in tables]
+    for technique, cls in before[0].items():
+        if cls.__module__.startswith("tests.") and cls.__module__ != request.module.__name__:
+            del registry._defined[technique]
     yield
     for table, entries in zip(tables, before, strict=True):
         table.clear()

@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from archon_graph.models.errors import ArchonError, ConfigurationError, ModelError
-from archon_graph.models.json_schema import bounded_schema
+from archon_graph.models.json_schema import bounded_schema, whole_characters
 from archon_graph.models.providers import (
     Opened,
     check_model,
@@ -244,6 +244,8 @@ def _asking_for(schema: Mapping[str, Any], chat: Any) -> dict[str, Any]:
 def _json_object(text: str) -> Mapping[str, Any] | None:
     try:
         data = json.loads(text)
+        if "\\u" in text:
+            data = json.loads(whole_characters(json.dumps(data, ensure_ascii=False)))
     except (ValueError, RecursionError):  # the latter for a reply of nothing but opening brackets
         return None
     return data if isinstance(data, dict) else None
@@ -252,6 +254,8 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
 def _as_ai_message(message: object) -> AIMessage:
     if not isinstance(message, AIMessage):
         raise TypeError(f"a chat model must answer with an AIMessage, got {type(message).__name__}")
+    if isinstance(message.content, str) and message.content != (whole := whole_characters(message.content)):
+        return message.model_copy(update={"content": whole})
     return message
 
 

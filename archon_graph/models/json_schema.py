@@ -1,4 +1,4 @@
-"""JSON schemas as a model can keep to them."""
+"""JSON as a model can keep to it, and text that can be written down."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return bounded_schema(value)
     return [_bounded(item) for item in value] if isinstance(value, list) else value
+
+
+def whole_characters(text: str) -> str:
+    """The text with a question mark for each half of a character: a model's JSON can name one, no file can hold it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
