@@ -33,5 +33,5 @@ def _bounded(value: Any) -> Any:
 
 
 def whole_characters(text: str) -> str:
-    """The text with a question mark for each half of a character: a model's JSON can name one, no file can hold it."""
+    """The text with a question mark for each half of a character: JSON can name one, and no file can hold it."""
     return text.encode("utf-8", "replace").decode("utf-8")
