@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic.dataclasses import dataclass
 
+from archon_graph.components.judging import as_number
 from archon_graph.core import (
     COMPONENT_CONFIG,
     CONVERSATION,
@@ -149,7 +150,7 @@ def read_ranking_json(data: Mapping[str, Any], count: int) -> Ranking | None:
     numbers = data.get("ranking")
     if not isinstance(numbers, list):
         return None
-    named = [int(item) for item in numbers if _is_number(item)]
+    named = [number for item in numbers if (number := as_number(item)) is not None]
     return _complete(named, count) if named else None
 
 
@@ -195,12 +196,3 @@ def _complete(named: Sequence[int], count: int) -> Ranking:
     if missing:
         problems.append(f"{len(missing)} of {count} candidates were not named and follow in incoming order")
     return Ranking((*valid, *missing), "; ".join(problems))
-
-
-def _is_number(item: object) -> bool:
-    if isinstance(item, bool):
-        return False
-    # Longer strings of digits than any index are not numbers to us (and int() refuses very long ones).
-    return isinstance(item, int) or (
-        isinstance(item, str) and re.fullmatch(r"\d{1,6}", item, re.ASCII) is not None
-    )
