@@ -27,7 +27,8 @@ demo: $(VENV)/.user  ## Answer a real question: sample, rank, fuse on a real loc
 	$(BIN)/archon-graph run ensemble-rank-fuse --model local:coder-0.5b --details "$(DEMO_QUESTION)"
 
 test: $(VENV)/.dev  ## Run the tests (fetches a model of 98 MB once)
-	$(BIN)/archon-graph models pull smollm2-135m
+	@# Tests of the real model are skipped, with the reason, where it cannot be had.
+	-$(BIN)/archon-graph models pull smollm2-135m
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.dev  ## Run the tests that take minutes
