@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pydantic import ConfigDict
@@ -35,21 +36,17 @@ class Agreement:
             answer = extract_answer(text, self.answers)
             if answer is not None:
                 groups[answer] = groups.get(answer, 0) + 1
-        # Ties go to the group that came first, as the voter decides them; groups stand in that order.
-        order = list(groups)
-        leader = max(order, key=lambda answer: (groups[answer], -order.index(answer)), default=None)
-        lead = groups[leader] if leader is not None else 0
-        for more in range(remaining + 1):
-            # If all of these went to the leader, could another group, or a new one, still overtake it?
-            rest = remaining - more
-            rivals = [
-                groups[answer] + rest + (1 if order.index(answer) < order.index(leader) else 0)
-                for answer in order
-                if leader is not None and answer != leader
-            ]
-            if lead + more > 0 and all(rival <= lead + more for rival in [*rivals, rest]):
-                return more
-        return remaining
+        # Groups stand in the order of their first members, and ties go to who came first, as the voter decides
+        # them: max() takes the first of equals, and to overtake, a group behind the leader needs one vote more.
+        lead = max(groups.values(), default=0)
+        rival, ahead = 0, True
+        for votes in groups.values():
+            if ahead and votes == lead:
+                ahead = False
+                continue
+            rival = max(rival, votes + 1 if ahead else votes)
+        # If `more` samples went to the leader and all the rest to its rival: rival + rest <= lead + more.
+        return max(0, math.ceil((rival + remaining - lead) / 2))
 
 
 def agreement(answers: Extraction = "auto") -> Agreement:

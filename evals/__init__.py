@@ -1,1 +1,1 @@
-"""Benchmarks, scorers and the runner that tell which architecture answers best."""
+"""The place of benchmarks, scorers and the runner; there are none yet."""

@@ -16,7 +16,7 @@ def drawn(texts: list[str], **settings: object):
 
 
 def test_stops_when_all_agree():
-    """Five of eight can no longer be outvoted... four can only be tied, and ties go to who came first."""
+    """Four of eight that agree can only be tied, and ties go to who came first."""
     result, model = drawn(["#### 7"] * 8)
     assert len(model.calls) == 4
     assert result.answer == "#### 7"
@@ -78,3 +78,9 @@ def test_a_file_keeps_it(tmp_path):
     assert loaded.components["generator_1"].stop_when == agreement("number")
     assert loaded.fingerprint == stopping.fingerprint
     assert loaded.fingerprint != (Generator("openai:a", samples=5) | Fuser("openai:a")).fingerprint
+
+
+def test_a_thousand_different_answers_are_looked_at_in_no_time():
+    """The cost of a look grows with the samples, not with their square: other calls wait for it."""
+    texts = [f"#### {number}" for number in range(20_000)]
+    assert agreement().fewest_to_settle(texts, 20_000) == 10_000

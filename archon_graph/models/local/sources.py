@@ -25,6 +25,8 @@ Tell = Callable[[str, int], None]
 """Is told what happens now, and how many bytes of the file are there."""
 
 _CHUNK = 1 << 20
+# What zipfile raises for bytes that are damaged; the last for a damaged field that names a compression, or a
+# version of the format, which does not exist.
 _BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
