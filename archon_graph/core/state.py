@@ -203,7 +203,10 @@ def usage_to_state(usage: Usage) -> dict[str, Any]:
         "calls": usage.calls,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
         "unmetered_calls": usage.unmetered_calls,
+        "money": usage.money,
+        "unpriced_calls": usage.unpriced_calls,
         "seconds": usage.seconds,
     }
 

@@ -5,8 +5,12 @@
     │   ├── UnknownModelError         (LookupError) no such provider, or no such local model
     │   ├── MissingExtraError         (ImportError) an optional dependency is not installed
     │   ├── MissingKeyError           a provider's API key is not set
-    │   └── ModelFileError            (OSError) a local model's file is missing, broken or not what it should be
+    │   ├── ModelFileError            (OSError) a local model's file is missing, broken or not what it should be
+    │   └── CacheError                (OSError) a cache or tape cannot be read or written, or is no such file
+    ├── TapeMissError                 (LookupError) a strict replay asked for what is not on the tape
     └── ModelError                    a call was sent, or tried, and brought no usable answer
+        ├── BudgetError               a call was not sent, or cut off, because the budget is spent
+        ├── StragglerError            a call was cut off because enough others had answered
         └── ScriptExhaustedError      a scripted model was asked once more than its script allows
 
 A ``ConfigurationError`` stops a run before the first call. A ``ModelError`` costs the node it happened in:
@@ -14,7 +18,7 @@ the run goes on without it and records the loss.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ArchonError(Exception):
@@ -58,6 +62,14 @@ class ModelFileError(ConfigurationError, OSError):
     """The file of a local model is missing, incomplete, or not the file it should be."""
 
 
+class CacheError(ConfigurationError, OSError):
+    """A cache or a tape cannot be read or written, or the file is something else; it is left as it is."""
+
+
+class TapeMissError(ArchonError, LookupError):
+    """A strict replay asked for a call that is not on the tape; the message names the nearest one that is."""
+
+
 class ModelError(ArchonError):
     """A model call brought no usable answer.
 
@@ -66,6 +78,9 @@ class ModelError(ArchonError):
         model: The spec of the model that was called.
         retryable: Whether the same call may well succeed a moment later (rate limit, time-out, server fault).
     """
+
+    kind: ClassVar[str] = "error"
+    """Kind of the loss that it is recorded as."""
 
     def __init__(self, message: str, *, model: str, retryable: bool = False) -> None:
         super().__init__(message)
@@ -76,6 +91,18 @@ class ModelError(ArchonError):
         """Keep the keyword arguments when the error travels between processes."""
         make = partial(type(self), model=self.model, retryable=self.retryable)
         return make, self.args
+
+
+class BudgetError(ModelError):
+    """A call was not sent, or was cut off, because nothing is left of the budget for it."""
+
+    kind = "budget"
+
+
+class StragglerError(ModelError):
+    """A call was cut off because enough others had answered."""
+
+    kind = "straggler"
 
 
 class ScriptExhaustedError(ModelError):

@@ -76,8 +76,14 @@ class Usage:
     """Tokens sent, as the provider counted them."""
     completion_tokens: int = 0
     """Tokens received, as the provider counted them, reasoning included."""
+    reasoning_tokens: int = 0
+    """The part of the completion tokens that was reasoning and not answer, where the provider says so."""
     unmetered_calls: int = 0
     """Calls whose provider reported no tokens: their share of the sums above is unknown, not zero."""
+    money: float = 0.0
+    """Cost in US dollars, of the calls whose price is known."""
+    unpriced_calls: int = 0
+    """Calls whose price is not known: their share of the money is unknown, not zero."""
     seconds: float = 0.0
     """Time spent in calls, added up; calls that ran side by side count in full."""
 
@@ -86,9 +92,17 @@ class Usage:
             calls=self.calls + other.calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             unmetered_calls=self.unmetered_calls + other.unmetered_calls,
+            money=self.money + other.money,
+            unpriced_calls=self.unpriced_calls + other.unpriced_calls,
             seconds=self.seconds + other.seconds,
         )
+
+    @property
+    def tokens(self) -> int:
+        """Tokens sent and received."""
+        return self.prompt_tokens + self.completion_tokens
 
     @classmethod
     def total(cls, usages: Iterable[Usage]) -> Usage:
@@ -97,14 +111,16 @@ class Usage:
 
     @classmethod
     def of(cls, message: AIMessage, *, seconds: float) -> Usage:
-        """What one call cost, read from the answer it brought."""
+        """What one call took, read from the answer it brought; its price is another matter (`prices`)."""
         metered = message.usage_metadata
         if metered is None:
-            return cls(calls=1, unmetered_calls=1, seconds=seconds)
+            return cls(calls=1, unmetered_calls=1, unpriced_calls=1, seconds=seconds)
         return cls(
             calls=1,
             prompt_tokens=metered["input_tokens"],
             completion_tokens=metered["output_tokens"],
+            reasoning_tokens=(metered.get("output_token_details") or {}).get("reasoning") or 0,
+            unpriced_calls=1,
             seconds=seconds,
         )
 
@@ -122,6 +138,10 @@ class Draw:
     error: ModelError | None = None
     """Why there is no answer."""
     usage: Usage = field(default_factory=Usage)
-    """What this call cost."""
+    """What this draw cost, attempts that failed included; for a recorded answer, what it cost then."""
     cached: bool = False
-    """Whether the answer was recorded earlier and nothing was paid now."""
+    """Whether the answer was recorded earlier, or paid for by an equal call: nothing was paid for it here."""
+    model: str = ""
+    """Name of the model that answered; another than was asked for if that one failed and had a fallback."""
+    faults: tuple[str, ...] = ()
+    """What went wrong in the attempts before the last one."""
