@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from archon_graph.core import registry
-from archon_graph.models import providers
+from archon_graph.models import policy, providers
 
 _KEYS = (
     "ANTHROPIC_API_KEY",
@@ -31,6 +32,12 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of the machine reaches a test."""
     for key in _KEYS:
         monkeypatch.delenv(key, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that failed is tried again at once, unless a test's own policy says otherwise."""
+    monkeypatch.setattr(policy, "DEFAULT", replace(policy.DEFAULT, first_wait=0.0))
 
 
 @pytest.fixture(autouse=True)

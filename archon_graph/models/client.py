@@ -1,87 +1,111 @@
 """``Client``: the one door to language models.
 
 Everything in this package that wants an answer from a model goes through ``Client.draw``. What a component
-asks for is a request and the indices of the samples it wants; how they are had (one call each, a batch, a
-cache) is decided below this line, and no component notices.
+asks for is a request and the indices of the samples it wants; how they are had is decided below this line, and no
+component notices:
+
+    draw -> recorded? (cache) -> under way? (in_flight) -> asked for: budget, limits, repeats (calling)
+         -> another model, if all that failed (fallbacks)
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
+import copy
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig
+from pydantic import SecretStr
 
-from archon_graph.models.errors import ArchonError, ConfigurationError, ModelError
-from archon_graph.models.json_schema import bounded_schema, whole_characters
-from archon_graph.models.providers import (
-    Opened,
-    check_model,
-    label,
-    open_model,
-    secrets_of,
-    seed_of,
-    with_settings,
+from archon_graph.models.budget import Budget, Ledger
+from archon_graph.models.cache import ResponseCache, Tape, identify, open_cache
+from archon_graph.models.calling import Caller, Tally
+from archon_graph.models.cutting import cut_off, run_until
+from archon_graph.models.errors import (
+    BudgetError,
+    ConfigurationError,
+    ModelError,
+    StragglerError,
+    TapeMissError,
 )
-from archon_graph.models.redact import redact
-from archon_graph.models.request import Draw, ModelLike, Request, Sampling, Usage
-from archon_graph.models.scripted import ScriptedModel
-
-_PASSING_STATUS = frozenset({408, 409, 425, 429})
-_LASTING_STATUS = frozenset({501, 505})
-_REFUSED_STATUS = frozenset({401, 403})
-# Named, not imported: importing a provider's package to compare classes would cost a second, and there are two
-# httpx (the OpenAI library brings its own) whose errors are no `ConnectionError` of Python's.
-_PASSING_NAMES = frozenset(
-    {
-        "APIConnectionError",
-        "ChunkedEncodingError",
-        "ClientConnectionError",
-        "ConnectionError",
-        "InternalServerError",
-        "NetworkError",
-        "RateLimitError",
-        "RemoteProtocolError",
-        "ResourceExhausted",
-        "ServiceUnavailable",
-        "ServiceUnavailableError",
-        "Timeout",
-        "TimeoutError",
-        "TimeoutException",
-    }
-)
-_LASTING_NAMES = frozenset({"InvalidURL", "LocalProtocolError", "SSLCertVerificationError", "UnsupportedProtocol"})
-# Providers put whole pages of HTML into their errors.
-_LONGEST_REASON = 600
-
-
-class _Key(NamedTuple):
-    """What an opened model is kept under."""
-
-    spec: str
-    sampling: Sampling | None
-    loop: asyncio.AbstractEventLoop | None
+from archon_graph.models.gate import Gate
+from archon_graph.models.keys import Keys
+from archon_graph.models.opening import Opener
+from archon_graph.models.policy import ModelPolicy, Policies
+from archon_graph.models.prices import Price, Prices
+from archon_graph.models.providers import Opened, label
+from archon_graph.models.recording import NOWHERE, Record
+from archon_graph.models.request import Draw, ModelLike, Request, Sampling
 
 
 class Client:
-    """Draws samples from models. Safe to share between threads, event loops and runs."""
+    """Draws samples from models. Safe to share between threads, event loops and runs.
 
-    def __init__(self) -> None:
-        self._opened: dict[_Key, Future[Opened]] = {}
-        self._checked: set[str] = set()
-        self._lock = threading.Lock()
+    Args:
+        cache: Where answers are kept and looked for: the path of a SQLite file, of a tape (``.jsonl``,
+            ``.jsonl.gz``), or one that is open. Nothing is kept by default.
+        replay: ``"strict"`` to answer from the cache alone: no model is opened or called.
+        policies: How models are treated, by spec, by provider, or for all (``"*"``).
+        budget: The most that may be spent through this client, or a ledger that it shares with others.
+        prices: US dollars for a million tokens, by spec or provider, over those that are known.
+        keys: API keys by provider, over those of the environment.
+        env_file: A ``.env`` file that keys are looked for in after the environment.
 
-    async def draw(self, request: Request, indices: Sequence[int]) -> list[Draw]:
+    Raises:
+        ConfigurationError: The cache, a policy, the prices or the keys cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: ResponseCache | Tape | str | Path | None = None,
+        replay: Literal["strict"] | None = None,
+        policies: Mapping[str, ModelPolicy | Mapping[str, Any]] | None = None,
+        budget: Budget | Ledger | None = None,
+        prices: Prices | Mapping[str, Price | Mapping[str, float]] | None = None,
+        keys: Mapping[str, SecretStr | str] | None = None,
+        env_file: str | Path | None = None,
+    ) -> None:
+        if replay not in (None, "strict"):
+            raise ConfigurationError(f"replay must be 'strict' or None, got {replay!r}")
+        if replay is not None and cache is None:
+            raise ConfigurationError("replay='strict' needs a cache or a tape to replay from: give cache=PATH")
+        if replay is not None and isinstance(cache, str | Path) and not Path(cache).exists():
+            raise ConfigurationError(f"there is nothing to replay: {cache} does not exist")
+        self.cache = open_cache(cache) if isinstance(cache, str | Path) else cache
+        """Where answers are kept; ``None`` if nowhere."""
+        self._strict = replay == "strict"
+        self.prices = prices if isinstance(prices, Prices) else Prices(prices)
+        """What models cost."""
+        self._opener = Opener(Keys(keys, env_file=env_file))
+        self._caller = Caller(self._opener, Policies(policies), self.prices)
+        if budget is not None:
+            self._caller = self._caller.within(budget if isinstance(budget, Ledger) else Ledger(budget))
+        self._facts: dict[str, bool] = {}
+
+    def within(self, budget: Budget | Ledger) -> Client:
+        """The same client, whose calls are paid from this budget, too."""
+        return self._with(self._caller.within(budget if isinstance(budget, Ledger) else Ledger(budget)))
+
+    def close(self) -> None:
+        """Close the cache, once everything is written."""
+        if isinstance(self.cache, ResponseCache):
+            self.cache.close()
+
+    async def draw(self, request: Request, indices: Sequence[int], *, gate: Gate | None = None) -> list[Draw]:
         """Draw the samples with these indices, concurrently.
 
-        Model calls: one for each index.
+        Model calls: one for each index that is neither recorded nor under way elsewhere, and one more for each
+        repeat of a call that failed for a passing reason.
+
+        Args:
+            request: What is asked.
+            indices: The samples.
+            gate: Is told of each answer as it comes, and may cut off the rest.
 
         Returns:
             One draw for each index, in the order asked for. A call that failed is a draw with its ``error``;
@@ -89,244 +113,157 @@ class Client:
 
         Raises:
             ConfigurationError: The model cannot be opened; nothing was sent.
+            TapeMissError: A strict replay does not have one of the samples.
         """
-        opened = await self._open(request.model, request.sampling)
-        calls = [asyncio.ensure_future(self._draw_one(opened, request, index)) for index in indices]
-        try:
-            return list(await asyncio.gather(*calls))
-        except BaseException:
-            # Nobody is left to read the others: they end too, before this does.
-            for call in calls:
-                call.cancel()
-            await asyncio.gather(*calls, return_exceptions=True)
-            raise
+        identity = identify(request) if self.cache is not None else None
+        if identity is None and self._strict:
+            raise TapeMissError(
+                f"{label(request.model)} is an instance without a name, of which no answer is ever recorded; "
+                f"give it one: register_model('my-model', chat)"
+            )
+        if identity is None or self.cache is None:
+            draws = await self._ask(_Job(request, gate, NOWHERE), indices)
+        else:
+            record = Record(self.cache, identity, request.replicate)
+            draws = await self._draw_recorded(_Job(request, gate, record), indices)
+        return [draws[index] for index in indices]
 
     async def offers_json(self, model: ModelLike, sampling: Sampling) -> bool:
         """Whether the model can be held to a JSON schema.
 
         Raises:
             ConfigurationError: The model cannot be opened.
+            TapeMissError: A strict replay knows nothing of this model.
         """
-        return (await self._open(model, sampling)).json_mode is not None
+        identity = identify(Request(model=model, messages=(), sampling=sampling)) if self.cache else None
+        if identity is not None and self.cache is not None:
+            known = self._facts.get(identity.model)
+            if known is None:
+                known = self.cache.fact(identity)
+            if known is not None:
+                self._facts[identity.model] = known
+                return known
+        if self._strict:
+            raise TapeMissError(f"nothing of {label(model)} is on the tape; record a run with this model first")
+        offers = (await self._opener.open(model, sampling)).json_mode is not None
+        if identity is not None and isinstance(self.cache, ResponseCache):
+            self.cache.note_fact(identity, offers_json=offers)
+            self._facts[identity.model] = offers
+        return offers
 
     def check(self, models: Iterable[ModelLike]) -> None:
         """See that every model can be opened, before the first call is paid.
 
-        What was found good is not looked at again, so that this may precede every question.
+        What was found good is not looked at again, so that this may precede every question. A strict replay
+        opens none, and needs none.
 
         Raises:
             ConfigurationError: One or more cannot; all of them are named.
         """
-        problems: dict[str, ConfigurationError] = {}
-        for model in models:
-            if isinstance(model, str) and model in self._checked:
-                continue
+        if not self._strict:
+            self._opener.check(models)
+
+    async def _draw_recorded(self, job: _Job, indices: Sequence[int]) -> dict[int, Draw]:
+        """Take what is recorded, wait for what is under way, and ask for the rest."""
+        record = job.record
+        draws: dict[int, Draw] = {}
+        while missing := [index for index in indices if index not in draws]:
+            draws |= job.announce(record.find(missing))
+            missing = [index for index in missing if index not in draws]
+            if missing and self._strict:
+                raise TapeMissError(record.nearest(missing[0]))
+            theirs = record.claim(missing)
+            mine = [index for index in missing if index not in theirs]
             try:
-                check_model(model)
-            except ConfigurationError as error:
-                problems.setdefault(str(error), error)
+                # Between the look and the claim, another may have brought it.
+                draws |= job.announce(record.find(mine))
+                asked = [index for index in mine if index not in draws]
+                if asked:
+                    draws |= await self._ask(job, asked)
+            finally:
+                record.give_up(mine)
+            draws |= job.announce(await self._await(job, theirs))
+        return draws
+
+    async def _await(self, job: _Job, theirs: Mapping[int, Future[Draw | None]]) -> dict[int, Draw]:
+        """What equal calls of others bring; a sample of which the other gave up is missing in it."""
+        if not theirs:
+            return {}
+        # They count as running, so that cancelling a wait does not cancel what others wait for, too.
+        waits = {index: asyncio.wrap_future(future) for index, future in theirs.items()}
+        cut = await run_until(list(waits.values()), job.gate, self._caller.deadline)
+        draws = {}
+        for index, wait in waits.items():
+            if wait.cancelled():
+                draws[index] = Draw(index=index, error=cut_off(cut or "", label(job.request.model), job.gate))
+            elif (draw := wait.result()) is not None:
+                message = None if draw.message is None else draw.message.model_copy()
+                # It was paid for by the other one; what it cost is the same to all.
+                draws[index] = replace(draw, index=index, message=message, cached=True)
+        return draws
+
+    async def _ask(self, job: _Job, indices: Sequence[int]) -> dict[int, Draw]:
+        """Ask the model, and where it failed those that stand in for it."""
+        opened = await self._opener.open(job.request.model, job.request.sampling)
+        batches = self._caller.batches(opened, job.request, indices)
+        tallies = [Tally() for _ in batches]
+        calls = [
+            asyncio.ensure_future(self._call(opened, job, batch, tally))
+            for batch, tally in zip(batches, tallies, strict=True)
+        ]
+        cut = await run_until(calls, job.gate, self._caller.deadline)
+        draws: dict[int, Draw] = {}
+        for call, batch, tally in zip(calls, batches, tallies, strict=True):
+            if call.cancelled():
+                draws |= self._caller.failed(opened, batch, cut_off(cut or "", opened.spec, job.gate), tally)
             else:
-                # What a custom name stands for may be registered anew, and instances come and go.
-                if isinstance(model, str) and not model.startswith("custom:"):
-                    self._checked.add(model)
-        if len(problems) == 1:
-            raise next(iter(problems.values()))
-        if problems:
-            raise ConfigurationError("\n".join(f"- {problem}" for problem in problems))
+                draws |= call.result()
+        return draws if cut is not None else await self._fall_back(opened, job, draws)
 
-    async def _open(self, model: ModelLike, sampling: Sampling) -> Opened:
-        if not isinstance(model, str) or model.startswith("custom:"):
-            # Nothing to load, and what a custom name stands for may be registered anew.
-            return open_model(model, sampling)
-        if model.partition(":")[0] == "scripted":
-            # One script, used up by all who name it, however they sample.
-            key = _Key(model, None, None)
-        else:
-            # A model opened in one event loop has its connections there, and cannot use them in another.
-            key = _Key(model, sampling, asyncio.get_running_loop())
-        with self._lock:
-            future = self._opened.get(key)
-            if future is None:
-                future = self._start_opening(key, sampling)
-        return future.result() if future.done() else await asyncio.wrap_future(future)
+    async def _call(self, opened: Opened, job: _Job, batch: Sequence[int], tally: Tally) -> dict[int, Draw]:
+        draws = await self._caller.call(opened, job.request, batch, tally)
+        return job.announce(await job.record.commit(draws))
 
-    def _start_opening(self, key: _Key, sampling: Sampling) -> Future[Opened]:
-        """Open a model in a thread of its own; called with the lock held.
+    async def _fall_back(self, opened: Opened, job: _Job, draws: dict[int, Draw]) -> dict[int, Draw]:
+        """Ask other models for what this one failed to bring; each answer is recorded as that other model's."""
+        for spec in self._caller.policies.of(opened.spec).fallbacks:
+            failed = [index for index, draw in draws.items() if _calls_for_another(draw.error)]
+            if not failed:
+                break
+            others = self._with(self._caller.without_fallbacks(spec))
+            for draw in await others.draw(replace(job.request, model=spec), failed, gate=job.gate):
+                before = draws[draw.index]
+                draws[draw.index] = replace(
+                    draw,
+                    usage=before.usage + draw.usage,
+                    faults=(*before.faults, str(before.error), *draw.faults),
+                )
+        return draws
 
-        It may import a provider's package or load weights: seconds that other calls need not wait.
-        """
-        for old in [old for old in self._opened if old.loop is not None and old.loop.is_closed()]:
-            del self._opened[old]
-        future: Future[Opened] = Future()
-        # From now on it cannot be cancelled: others may be waiting for the same model.
-        future.set_running_or_notify_cancel()
-        self._opened[key] = future
-
-        def work() -> None:
-            try:
-                opened = open_model(key.spec, sampling)
-            except BaseException as error:  # noqa: BLE001 - carried over to those who wait
-                with self._lock:
-                    del self._opened[key]
-                future.set_exception(error)
-            else:
-                future.set_result(opened)
-
-        threading.Thread(target=work, name=f"archon-graph-open-{key.spec}", daemon=True).start()
-        return future
-
-    def _forget(self, model: ModelLike) -> None:
-        """Open a model anew at the next call: its key was refused, and may be set to another one."""
-        with self._lock:
-            for key in [key for key in self._opened if key.spec == model]:
-                if self._opened[key].done():
-                    del self._opened[key]
-            if isinstance(model, str):
-                self._checked.discard(model)
-
-    async def _draw_one(self, opened: Opened, request: Request, index: int) -> Draw:
-        config = RunnableConfig(
-            run_name=f"{request.node}:{index}" if request.node else label(request.model),
-            metadata={"archon_node": request.node, "archon_sample": index},
-        )
-        # Waiting for the turn is not the call's time.
-        started = time.perf_counter()
-        try:
-            async with opened.turn():
-                started = time.perf_counter()
-                message, data = await _call(opened, request, index, config)
-                seconds = time.perf_counter() - started
-        except ConfigurationError:
-            raise
-        except Exception as error:  # noqa: BLE001 - every provider has its own; each becomes ours here
-            if _status(error) in _REFUSED_STATUS:
-                self._forget(request.model)
-            spent = Usage(calls=1, unmetered_calls=1, seconds=time.perf_counter() - started)
-            return Draw(index=index, error=_as_model_error(error, opened), usage=spent)
-        return Draw(index=index, message=message, data=data, usage=Usage.of(message, seconds=seconds))
+    def _with(self, caller: Caller) -> Client:
+        view = copy.copy(self)
+        view._caller = caller  # noqa: SLF001 - a copy of this very object
+        return view
 
 
-async def _call(
-    opened: Opened, request: Request, index: int, config: RunnableConfig
-) -> tuple[AIMessage, Mapping[str, Any] | None]:
-    """One call, in the way this model is asked for JSON if JSON is wanted."""
-    messages: list[BaseMessage] = list(request.messages)
-    schema = request.schema if opened.json_mode is not None else None
-    settings = dict(opened.settings)
-    if opened.takes_seed:
-        settings["seed"] = seed_of(request.replicate, index)
-    if isinstance(opened.chat, ScriptedModel):
-        settings |= {"sample": index, "schema": schema}
-    if schema is not None and opened.json_mode == "with_structured_output":
-        # The schema's own way of the provider: native JSON or a forced tool call.
-        chat = with_settings(opened.chat, settings)
-        outcome: Any = await chat.with_structured_output(dict(schema), include_raw=True).ainvoke(messages, config)
-        message, parsed = _as_ai_message(outcome["raw"]), outcome["parsed"]
-        return message, parsed if isinstance(parsed, Mapping) else _json_object(str(message.text))
-    if schema is not None and opened.json_mode == "response_format":
-        settings |= _asking_for(bounded_schema(schema) if opened.bounds_json else schema, opened.chat)
-    message = _as_ai_message(await opened.chat.ainvoke(messages, config, **settings))
-    return message, _json_object(str(message.text)) if schema is not None else None
+class _Job(NamedTuple):
+    """What is to be drawn, for whom, and where it is kept."""
+
+    request: Request
+    gate: Gate | None
+    record: Record
+
+    def announce(self, draws: dict[int, Draw]) -> dict[int, Draw]:
+        """Tell the gate of the answers among them."""
+        if self.gate is not None:
+            for draw in draws.values():
+                if draw.message is not None:
+                    self.gate.arrived(draw)
+        return draws
 
 
-def _asking_for(schema: Mapping[str, Any], chat: Any) -> dict[str, Any]:
-    """The arguments that hold an OpenAI-compatible model to a schema."""
-    # The API refuses a name with anything else in it.
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title", "answer")))[:64]
-    form = {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": dict(schema)}}
-    if getattr(chat, "use_responses_api", None):
-        return {"response_format": form}
-    # Through extra_body: given as an argument of its own, the OpenAI client parses the answer itself and
-    # raises on one that was cut short, and what was paid for would be lost.
-    return {"extra_body": {**(getattr(chat, "extra_body", None) or {}), "response_format": form}}
-
-
-def _json_object(text: str) -> Mapping[str, Any] | None:
-    try:
-        data = json.loads(text)
-        if "\\u" in text:
-            data = json.loads(whole_characters(json.dumps(data, ensure_ascii=False)))
-    except (ValueError, RecursionError):  # the latter for a reply of nothing but opening brackets
-        return None
-    return data if isinstance(data, dict) else None
-
-
-def _as_ai_message(message: object) -> AIMessage:
-    if not isinstance(message, AIMessage):
-        raise TypeError(f"a chat model must answer with an AIMessage, got {type(message).__name__}")
-    if isinstance(message.content, str) and message.content != (whole := whole_characters(message.content)):
-        return message.model_copy(update={"content": whole})
-    return message
-
-
-def _as_model_error(error: Exception, opened: Opened) -> ModelError:
-    if isinstance(error, ModelError):
-        return error
-    spec = opened.spec
-    if isinstance(error, ArchonError):
-        wrapped = ModelError(str(error), model=spec)
-    else:
-        reason = _reason(error, secrets_of(opened.chat))
-        wrapped = ModelError(
-            f"{spec} failed with {type(error).__name__}: {reason}", model=spec, retryable=_is_passing(error)
-        )
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _reason(error: Exception, secrets: Iterable[str]) -> str:
-    """What the provider says, in one line of bearable length without keys."""
-    said = str(error).strip()
-    if type(error) is IndexError:
-        said += " (LangChain says so of an answer without choices)"
-    for cause in list(_causes(error))[1:]:
-        below = str(cause).strip()
-        if below and below not in said:
-            # "Connection error." alone helps nobody; below it stands whether the name or the port was wrong.
-            said = f"{said} ({type(cause).__name__}: {below})"
-            break
-    # Cut generously first, so that no key is cut in half, and a page of megabytes costs no time.
-    flat = " ".join(redact(said[: 20 * _LONGEST_REASON], secrets).split())
-    return (flat if len(flat) <= _LONGEST_REASON else flat[:_LONGEST_REASON] + "…") or "no reason given"
-
-
-def _is_passing(error: Exception) -> bool:
-    """Whether the same call may well succeed a moment later."""
-    if getattr(error, "code", None) == "insufficient_quota":
-        return False  # a 429 too, but no waiting fills the account
-    status = _status(error)
-    if status is not None:
-        return status in _PASSING_STATUS or (status >= 500 and status not in _LASTING_STATUS)
-    chain = list(_causes(error))
-    names = {base.__name__ for link in chain for base in type(link).__mro__}
-    if names & _LASTING_NAMES:
-        return False
-    # A model instance that was used in an event loop of the past: its dead connections go one by one.
-    return bool(names & _PASSING_NAMES) or "Event loop is closed" in str(error)
-
-
-def _status(error: Exception) -> int | None:
-    """The HTTP status an error stands for, wherever its library keeps it."""
-    told = error.args[0] if error.args else None
-    places = (
-        getattr(error, "status_code", None),
-        getattr(getattr(error, "response", None), "status_code", None),
-        getattr(error, "status", None),
-        getattr(error, "code", None),
-        # Routers report a failure behind them as an error inside an answer with status 200.
-        told.get("code") if isinstance(told, Mapping) else None,
-    )
-    return next((place for place in places if isinstance(place, int) and 400 <= place < 600), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what caused it, what caused that; no further than anybody chains them."""
-    link: BaseException | None = error
-    for _ in range(8):
-        if link is None:
-            return
-        yield link
-        link = link.__cause__
+def _calls_for_another(error: ModelError | None) -> bool:
+    return error is not None and not isinstance(error, BudgetError | StragglerError)
 
 
 _default: Client | None = None
@@ -334,7 +271,7 @@ _default_lock = threading.Lock()
 
 
 def default_client() -> Client:
-    """The client of this process, made at first use."""
+    """The client of this process, made at first use; it keeps no answers."""
     global _default  # noqa: PLW0603 - one per process is the point
     with _default_lock:
         if _default is None:

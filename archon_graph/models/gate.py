@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from archon_graph.models.request import Draw
 
 
 class Gate:
-    """Handed to `Client.draw`: told of each draw as it arrives, and able to cut off those still under way.
+    """Handed to `Client.draw`: told of each answer as it arrives, and able to cut off calls still under way.
 
     Thread-safe. Once closed, it stays closed: draws asked for through it later are not sent.
 
     Args:
-        arrived: Called with each draw as it is done, in the order in which they are done.
+        arrived: Called with each draw that brought an answer, in the order in which they come.
     """
 
     def __init__(self, arrived: Callable[[Draw], None] = lambda _: None) -> None:
         self.arrived = arrived
-        """Called with each draw as it is done."""
+        """Called with each draw that brought an answer."""
         self._lock = threading.Lock()
         self._reason: str | None = None
         self._waiting: set[asyncio.Future[None]] = set()
@@ -38,7 +39,9 @@ class Gate:
             self._reason = reason
             waiting, self._waiting = self._waiting, set()
         for future in waiting:
-            future.get_loop().call_soon_threadsafe(_wake, future)
+            # A run that was interrupted may have left a future of a loop that is closed: nobody waits there.
+            with suppress(RuntimeError):
+                future.get_loop().call_soon_threadsafe(_wake, future)
 
     def closed(self) -> asyncio.Future[None]:
         """A future of the running loop that is done once the gate is closed; give it back with `forget`."""

@@ -27,18 +27,21 @@ from archon_graph.models.errors import (
     MissingKeyError,
     UnknownModelError,
 )
+from archon_graph.models.keys import Keys
 from archon_graph.models.redact import redact
 from archon_graph.models.request import ModelLike, Sampling
 from archon_graph.models.scripted import ScriptedModel
 
 _KEYS = {"openai": "OPENAI_API_KEY", "together": "TOGETHER_API_KEY"}
 _OUR_PROVIDERS = (*_KEYS, "local", "scripted", "custom")
-# The two that the OpenAI library makes by default: without them one passing 429 would cost a sample for good.
-# They are not counted as calls; a client that repeats calls itself has to set this to 0.
-_LIBRARY_RETRIES = 2
+# `Caller` repeats what may pass, and counts it: what a library did on top would be counted by nobody.
+_LIBRARY_RETRIES = 0
+# Several samples in one request share the fate of that request, and the wait for the longest of them.
+_SAMPLES_PER_REQUEST = 16
 # A small model that begins to repeat itself never ends its answer, and would fill its whole context.
 _LOCAL_MAX_TOKENS = 1024
 _HINT = "a spec is provider:name, as in openai:gpt-4o or local:coder-0.5b"
+_ENVIRONMENT = Keys()
 _custom: dict[str, BaseChatModel] = {}
 
 JsonMode = Literal["response_format", "with_structured_output", "scripted"]
@@ -56,6 +59,10 @@ class Opened:
     """Keyword arguments of every call."""
     json_mode: JsonMode | None = None
     """How the model is asked for JSON; ``None`` when it offers none."""
+    samples_per_request: int = 1
+    """How many samples one request may ask for."""
+    max_tokens: int | None = None
+    """Most tokens of an answer where the request says nothing else; ``None`` if nothing bounds it."""
     bounds_json: bool = False
     """Whether schemas are sent with an end to every string and list; see `bounded_schema`."""
     takes_seed: bool = False
@@ -113,7 +120,7 @@ def seed_of(replicate: int, sample: int) -> int:
     return int.from_bytes(digest) & 0x7FFFFFFF
 
 
-def check_model(model: ModelLike) -> None:
+def check_model(model: ModelLike, keys: Keys = _ENVIRONMENT) -> None:
     """See that a model can be opened: its provider is known, its package, key and file are there.
 
     Sends nothing and loads no weights.
@@ -126,10 +133,10 @@ def check_model(model: ModelLike) -> None:
 
         local.check(model.removeprefix("local:"))
     else:
-        open_model(model, Sampling())
+        open_model(model, Sampling(), keys)
 
 
-def open_model(model: ModelLike, sampling: Sampling) -> Opened:
+def open_model(model: ModelLike, sampling: Sampling, keys: Keys = _ENVIRONMENT) -> Opened:
     """Make a model ready to be called with the given sampling.
 
     Opening ``local:`` loads its weights, which takes seconds and blocks.
@@ -152,8 +159,8 @@ def open_model(model: ModelLike, sampling: Sampling) -> Opened:
     if provider == "local":
         return _open_local(name, model, sampling)
     if provider in _KEYS and name:
-        return _open_provider(provider, name, model, sampling)
-    return _open_any(model, sampling)
+        return _open_provider(provider, name, model, sampling, keys)
+    return _open_any(model, sampling, keys)
 
 
 def secrets_of(chat: BaseChatModel) -> list[str]:
@@ -199,7 +206,35 @@ def _open_instance(chat: BaseChatModel, spec: str, sampling: Sampling) -> Opened
             spec=spec, chat=_uncached(chat), json_mode="scripted" if chat.offers_json else None, takes_seed=True
         )
     settings = sampling.settings()
-    return Opened(spec=spec, chat=_uncached(chat), settings=settings, json_mode=json_mode_of(chat, settings))
+    bound = getattr(chat, "max_tokens", None)
+    return Opened(
+        spec=spec,
+        chat=_without_retries(_uncached(chat)),
+        settings=settings,
+        json_mode=json_mode_of(chat, settings),
+        samples_per_request=_SAMPLES_PER_REQUEST if _is_openais_own(chat) else 1,
+        max_tokens=bound if isinstance(bound, int) and bound > 0 else None,
+    )
+
+
+def _is_openais_own(chat: Any) -> bool:
+    """Whether an instance asks OpenAI itself; who else understands ``n`` is not known."""
+    own = type(chat).__module__.split(".")[0] == "langchain_openai" and type(chat).__name__ == "ChatOpenAI"
+    return own and chat.openai_api_base is None and not chat.use_responses_api and not chat.streaming
+
+
+def _without_retries(chat: BaseChatModel) -> BaseChatModel:
+    """A copy whose client of OpenAI's library repeats nothing: repeats are ours to make and to count.
+
+    Instances of other providers keep what they were made with.
+    """
+    made: dict[str, Any] = {}
+    for root, name in (("root_client", "client"), ("root_async_client", "async_client")):
+        client = getattr(chat, root, None)
+        if client is not None and client.max_retries:
+            made |= {root: client.with_options(max_retries=0)}
+            made |= {name: made[root].chat.completions}
+    return chat.model_copy(update=made) if made else chat
 
 
 def _uncached(chat: BaseChatModel) -> BaseChatModel:
@@ -238,17 +273,17 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
         json_mode="response_format",
         bounds_json=True,
         takes_seed=True,
+        max_tokens=int(settings["max_tokens"]),
         turn=lambda: local.turn(endpoint.sha256),
     )
 
 
-def _open_provider(provider: str, name: str, spec: str, sampling: Sampling) -> Opened:
-    # A line break from a file would be refused as a header, in an error that shows the key.
-    key = os.environ.get(_KEYS[provider], "").strip()
-    if not key:
+def _open_provider(provider: str, name: str, spec: str, sampling: Sampling, keys: Keys) -> Opened:
+    key = keys.of(_KEYS[provider], provider)
+    if key is None:
         raise MissingKeyError(
-            f"model {spec!r} needs an API key: set the environment variable {_KEYS[provider]}, "
-            f"or try without a key: local:coder-0.5b"
+            f"model {spec!r} needs an API key: set the environment variable {_KEYS[provider]}, put it into a .env "
+            f"file (Client(env_file=...)), or try without a key: local:coder-0.5b"
         )
     from openai import DefaultAsyncHttpxClient
 
@@ -279,10 +314,11 @@ def _open_provider(provider: str, name: str, spec: str, sampling: Sampling) -> O
         spec=spec,
         chat=chat,
         json_mode="response_format" if offers_json else None,
+        samples_per_request=_SAMPLES_PER_REQUEST,
     )
 
 
-def _open_any(spec: str, sampling: Sampling) -> Opened:
+def _open_any(spec: str, sampling: Sampling, keys: Keys) -> Opened:
     provider, _, name = spec.partition(":")
     if spec.endswith(".gguf") or os.path.isfile(spec):  # noqa: PTH113 - Path.is_file raises on a very long name
         raise UnknownModelError(f"{spec!r} looks like a file; a model file is named with: local:{spec}")
@@ -299,7 +335,10 @@ def _open_any(spec: str, sampling: Sampling) -> Opened:
     if theirs and provider not in theirs:
         raise _unknown_provider(spec, _nearest(provider, [*_OUR_PROVIDERS, *theirs]))
     try:
-        chat = init_chat_model(name, model_provider=provider, cache=False, **sampling.settings())
+        # Most take their key under this name; those that don't are told of none but their environment's.
+        given = keys.given(provider)
+        key: dict[str, Any] = {} if given is None else {"api_key": given}
+        chat = init_chat_model(name, model_provider=provider, cache=False, **key, **sampling.settings())
     except ImportError as error:
         raise ConfigurationError(f"model {spec!r} needs a package that is not installed: {error}") from error
     except ArchonError:

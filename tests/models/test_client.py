@@ -29,8 +29,8 @@ from archon_graph.models import (
     ScriptedModel,
     ScriptExhaustedError,
     Usage,
-    client,
     default_client,
+    opening,
     providers,
     register_model,
 )
@@ -134,7 +134,7 @@ async def test_usage_counts_calls_tokens_and_what_is_unknown():
 
 
 async def test_a_failed_call_is_a_call_of_unknown_cost():
-    [draw] = await Client().draw(ask(ScriptedModel([TimeoutError()], latency=0.02)), [0])
+    [draw] = await Client().draw(ask(ScriptedModel([ValueError("broken")], latency=0.02)), [0])
     assert (draw.usage.calls, draw.usage.unmetered_calls) == (1, 1)
     assert draw.usage.seconds >= 0.02
 
@@ -204,7 +204,7 @@ async def test_a_turn_that_fails_is_an_error_of_its_draw(monkeypatch: pytest.Mon
         yield
 
     opened = providers.Opened(spec="local:x", chat=ScriptedModel(["unused"]), turn=no_turn)
-    monkeypatch.setattr(client, "open_model", lambda model, sampling: opened)
+    monkeypatch.setattr(opening, "open_model", lambda *_: opened)
     [draw] = await Client().draw(ask("local:x"), [0])
     assert draw.error is not None
     assert draw.error.retryable
@@ -245,12 +245,12 @@ async def test_langchains_cache_does_not_make_ten_samples_one(given_to: str):
 async def test_a_spec_is_opened_once_for_twenty_draws_at_a_time(monkeypatch: pytest.MonkeyPatch):
     opened = []
 
-    def slowly(model: str, sampling: Sampling) -> providers.Opened:
+    def slowly(model: str, sampling: Sampling, *_: Any) -> providers.Opened:
         time.sleep(0.05)
         opened.append((model, sampling.temperature))
         return providers.Opened(spec=model, chat=ScriptedModel(lambda call: "x"))
 
-    monkeypatch.setattr(client, "open_model", slowly)
+    monkeypatch.setattr(opening, "open_model", slowly)
     one = Client()
     await asyncio.gather(*(one.draw(ask("local:x"), [index]) for index in range(20)))
     assert opened == [("local:x", None)]
@@ -262,12 +262,12 @@ async def test_a_slow_opening_holds_up_no_other_model(monkeypatch: pytest.Monkey
     """Weights may take a minute; calls to another model, and whoever else needs threads, go on."""
     loaded = threading.Event()
 
-    def opening(model: str, sampling: Sampling) -> providers.Opened:
+    def open_it(model: str, *_: Any) -> providers.Opened:
         if model == "local:big":
             assert loaded.wait(10)
         return providers.Opened(spec=model, chat=ScriptedModel(lambda call: model))
 
-    monkeypatch.setattr(client, "open_model", opening)
+    monkeypatch.setattr(opening, "open_model", open_it)
     one = Client()
     big = [asyncio.create_task(one.draw(ask("local:big"), [index])) for index in range(40)]
     await asyncio.sleep(0.01)
@@ -283,11 +283,11 @@ async def test_a_slow_opening_holds_up_no_other_model(monkeypatch: pytest.Monkey
 async def test_giving_up_while_a_model_is_opened_leaves_it_to_the_others(monkeypatch: pytest.MonkeyPatch):
     loaded = threading.Event()
 
-    def opening(model: str, sampling: Sampling) -> providers.Opened:
+    def open_it(model: str, *_: Any) -> providers.Opened:
         assert loaded.wait(10)
         return providers.Opened(spec=model, chat=ScriptedModel(lambda call: "x"))
 
-    monkeypatch.setattr(client, "open_model", opening)
+    monkeypatch.setattr(opening, "open_model", open_it)
     one = Client()
     impatient, patient = (asyncio.create_task(one.draw(ask("local:x"), [0])) for _ in range(2))
     await asyncio.sleep(0.01)
@@ -344,7 +344,7 @@ def test_check_raises_a_single_problem_as_it_is():
 def test_check_looks_at_a_good_model_once(monkeypatch: pytest.MonkeyPatch):
     """It precedes every question, and setting up a provider's client takes tens of milliseconds."""
     looked = []
-    monkeypatch.setattr(client, "check_model", looked.append)
+    monkeypatch.setattr(opening, "check_model", lambda model, _: looked.append(model))
     one = Client()
     for _ in range(3):
         one.check(["openai:a", "openai:a", "custom:b"])
@@ -456,7 +456,7 @@ async def test_a_scripted_model_is_given_its_seed_as_a_local_one_is():
 async def test_equal_samples_of_different_questions_get_equal_seeds(monkeypatch: pytest.MonkeyPatch):
     model = Recorder()
     opened = providers.Opened(spec="local:x", chat=model, takes_seed=True)
-    monkeypatch.setattr(client, "open_model", lambda *_: opened)
+    monkeypatch.setattr(opening, "open_model", lambda *_: opened)
     one = Client()
     await one.draw(ask("local:x", "a", node="generator_1"), [4])
     await one.draw(ask("local:x", "b", node="fuser_1", prompt_version="2"), [4])

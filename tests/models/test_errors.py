@@ -33,7 +33,7 @@ KEY = "sk-proj-Zq81LmN0pRsT4uVw"
 
 async def fail_with(error: Exception, **model: Any) -> ModelError:
     """What ``draw`` makes of an error that a model raises."""
-    draws = await Client().draw(
+    draws = await Client(policies={"*": {"attempts": 1}}).draw(
         Request(model=ScriptedModel([error], label="scripted:it", **model), messages=(HumanMessage("q"),)), [0]
     )
     assert draws[0].message is None

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,9 +14,9 @@ import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from archon_graph.models import Client, Draw, Request, Sampling, providers, register_model
-from tests.models.loopback import Loopback, Reply, Sent, completion
+from tests.models.conftest import KEY, Serve
+from tests.models.loopback import Reply, Sent, completion
 
-KEY = "sk-proj-Zq81LmN0pRsT4uVw"
 SCHEMA = {
     "title": "verdict of a judge",
     "type": "object",
@@ -26,27 +25,6 @@ SCHEMA = {
     "additionalProperties": False,
 }
 SPECS = ["openai:gpt-4o", "together:Qwen/Qwen2.5-7B-Instruct-Turbo"]
-
-Serve = Callable[[Any], Loopback]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Start a server that gives this reply, or asks this function for each; both providers are sent to it."""
-    servers = []
-
-    def start(reply: Any) -> Loopback:
-        server = Loopback(reply if callable(reply) else lambda sent, number: reply)
-        servers.append(server)
-        for provider in ("OPENAI", "TOGETHER"):
-            monkeypatch.setenv(f"{provider}_API_KEY", KEY)
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setenv("TOGETHER_API_BASE", server.url)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 async def draw(spec: Any = "openai:gpt-4o", indices: Any = (0,), **settings: Any) -> list[Draw]:
@@ -84,21 +62,6 @@ async def test_what_is_not_set_is_not_sent(serve: Serve, spec: str):
     server = serve(completion())
     await draw(spec)
     assert set(server.last) == {"model", "messages", "stream"}
-
-
-async def test_ten_samples_are_ten_requests_of_which_each_keeps_its_index(serve: Serve):
-    """And they are under way together: the server lets none go before the tenth has come."""
-    together = threading.Barrier(10)
-
-    def answer(sent: Sent, number: int) -> Any:
-        together.wait(20)
-        return completion(f"answer {number}")
-
-    server = serve(answer)
-    draws = await draw(indices=range(10))
-    assert [drawn.index for drawn in draws] == list(range(10))
-    assert {drawn.message.text for drawn in draws} == {f"answer {number}" for number in range(1, 11)}
-    assert len(server.sent) == 10
 
 
 async def test_a_key_from_a_file_with_a_line_break_is_used_without_it(serve: Serve, monkeypatch: Any):
@@ -260,29 +223,43 @@ async def test_an_answer_without_tokens_counted_says_so(serve: Serve):
     ],
     ids=["no choices", "null choices", "cut", "list", "nothing"],
 )
-async def test_an_answer_that_is_none_is_an_error_of_its_draw(serve: Serve, body: Any, reason: str):
-    serve(lambda sent, number: completion() if number == 1 else Reply(body))
+async def test_an_answer_that_is_none_is_asked_for_again_and_an_error_of_its_draw(
+    serve: Serve, body: Any, reason: str
+):
+    server = serve(lambda sent, number: completion() if number == 1 else Reply(body))
     one = Client()
     request = Request(model="openai:gpt-4o", messages=(HumanMessage("q"),))
     [good] = await one.draw(request, [0])
     [bad] = await one.draw(request, [1])
     assert good.error is None
     assert reason in str(bad.error)
-    assert bad.usage.calls == 1
+    assert bad.error.retryable
+    assert bad.usage.calls == len(server.sent) - 1 == 4
+    assert all(reason in fault for fault in bad.faults)
+    # What the provider put into such an answer is unknown, and may have been billed.
+    assert bad.usage.unmetered_calls == bad.usage.unpriced_calls == 4
 
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_a_passing_failure_is_retryable_and_tried_three_times_by_the_library(
-    serve: Serve, spec: str, status: int
-):
-    """The library's own two repeats are kept until the client repeats calls itself; more would be hidden cost."""
+async def test_a_passing_failure_is_tried_four_times_and_every_time_counts(serve: Serve, spec: str, status: int):
+    """Every request is ours: the library, which repeats calls too unless told not to, makes none of them."""
     server = serve(Reply({"error": {"message": "come back later"}}, status))
     [drawn] = await draw(spec)
     assert drawn.error.retryable
     assert "come back later" in str(drawn.error)
-    assert len(server.sent) == 3
-    assert drawn.usage.calls == 1
+    assert len(server.sent) == drawn.usage.calls == 4
+    assert len(drawn.faults) == 3
+    # A call that is refused with a status takes no tokens.
+    assert drawn.usage.unmetered_calls == drawn.usage.unpriced_calls == 0
+
+
+async def test_an_instances_own_repeats_are_made_and_counted_by_the_client(serve: Serve):
+    from langchain_openai import ChatOpenAI
+
+    server = serve(Reply({"error": {"message": "busy"}}, 503))
+    [drawn] = await draw(ChatOpenAI(model="gpt-4o", max_retries=5))
+    assert len(server.sent) == drawn.usage.calls == 4
 
 
 async def test_one_passing_429_costs_no_sample(serve: Serve):
@@ -290,6 +267,10 @@ async def test_one_passing_429_costs_no_sample(serve: Serve):
     serve(lambda sent, number: busy if number == 1 else completion())
     [drawn] = await draw()
     assert drawn.error is None
+    assert drawn.usage.calls == 2
+    assert (drawn.usage.prompt_tokens, drawn.usage.unmetered_calls) == (3, 0)
+    assert len(drawn.faults) == 1
+    assert "busy" in drawn.faults[0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])

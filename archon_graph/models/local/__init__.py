@@ -5,7 +5,7 @@ computing at once. To import this package loads none of the optional dependencie
 """
 
 from archon_graph.models.local.catalogue import HubSource, LocalModel, WheelSource, catalogue, lookup
-from archon_graph.models.local.files import find, models_dir, path_of, sha256_of
+from archon_graph.models.local.files import find, identity_of, models_dir, path_of, sha256_of
 from archon_graph.models.local.pull import PullReport, PullStep, pull
 from archon_graph.models.local.server import Endpoint, check, endpoint
 from archon_graph.models.local.turns import turn
@@ -21,6 +21,7 @@ __all__ = [
     "check",
     "endpoint",
     "find",
+    "identity_of",
     "lookup",
     "models_dir",
     "path_of",

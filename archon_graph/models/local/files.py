@@ -66,6 +66,22 @@ def find(name_or_path: str) -> Path:
     return path
 
 
+def identity_of(name_or_path: str) -> tuple[str, LocalModel | None]:
+    """The sha256 that identifies a local model, and what the catalogue knows of it. Loads nothing.
+
+    For a name in the catalogue, or any path to the same bytes, the answer is the same; the name needs no file.
+
+    Raises:
+        UnknownModelError: It is neither a path nor a known name.
+        ModelFileError: The path leads to no readable GGUF file.
+    """
+    if not _looks_like_path(name_or_path):
+        model = lookup(name_or_path)
+        return model.sha256, model
+    found = sha256_of(find(name_or_path))
+    return found, next((model for model in catalogue().values() if model.sha256 == found), None)
+
+
 def require_sum(model: LocalModel, path: Path) -> None:
     """Raise unless the file is, bit for bit, the one that the catalogue describes.
 

@@ -1,0 +1,141 @@
+"""One request to an open model: for text or for JSON; for one sample, or several where the provider has ``n``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import LLMResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
+
+from archon_graph.models.errors import ModelError
+from archon_graph.models.json_schema import bounded_schema, whole_characters
+from archon_graph.models.providers import Opened, seed_of, with_settings
+from archon_graph.models.request import Request
+from archon_graph.models.scripted import ScriptedModel
+
+
+class Reply(NamedTuple):
+    """What came back for one sample."""
+
+    message: AIMessage
+    """The answer."""
+    data: Mapping[str, Any] | None
+    """The answer as a JSON object, where a schema was asked for and the model kept to JSON."""
+
+
+async def ask(opened: Opened, request: Request, indices: Sequence[int], config: RunnableConfig) -> list[Reply]:
+    """Send one request for these samples.
+
+    Model calls: one for each index.
+
+    Returns:
+        The replies, for the first of the indices: a provider may send fewer than were asked for, but at least one.
+    """
+    schema = request.schema if opened.json_mode is not None else None
+    settings = dict(opened.settings)
+    if opened.takes_seed:
+        settings["seed"] = seed_of(request.replicate, indices[0])
+    if isinstance(opened.chat, ScriptedModel):
+        settings |= {"sample": indices[0], "schema": schema}
+    messages: list[BaseMessage] = list(request.messages)
+    if schema is not None and opened.json_mode == "with_structured_output":
+        # The schema's own way of the provider: native JSON or a forced tool call.
+        chat = with_settings(opened.chat, settings)
+        outcome: Any = await chat.with_structured_output(dict(schema), include_raw=True).ainvoke(messages, config)
+        message, parsed = _as_ai_message(outcome["raw"]), outcome["parsed"]
+        return [Reply(message, parsed if isinstance(parsed, Mapping) else _json_object(str(message.text)))]
+    if schema is not None and opened.json_mode == "response_format":
+        settings |= _asking_for(bounded_schema(schema) if opened.bounds_json else schema, opened.chat)
+    if len(indices) > 1:
+        answers = await _several(opened, messages, len(indices), config, settings)
+    else:
+        answers = [_as_ai_message(await opened.chat.ainvoke(messages, config, **settings))]
+    return [Reply(message, _json_object(str(message.text)) if schema is not None else None) for message in answers]
+
+
+async def _several(
+    opened: Opened, messages: list[BaseMessage], samples: int, config: RunnableConfig, settings: Mapping[str, Any]
+) -> list[AIMessage]:
+    """One request with ``n``, and the usage, which LangChain repeats whole on each answer, divided among them."""
+    # What `ainvoke` does with a config, and `agenerate`, which alone gives all answers, leaves to its caller.
+    whole = ensure_config(config)
+    result: LLMResult = await opened.chat.agenerate(
+        [messages],
+        callbacks=whole.get("callbacks"),
+        tags=whole.get("tags"),
+        metadata=whole.get("metadata"),
+        run_name=whole.get("run_name"),
+        n=samples,
+        # A stream of several answers comes mixed, and LangChain would join the pieces into one.
+        stream=False,
+        **settings,
+    )
+    answers = [_as_ai_message(getattr(generation, "message", None)) for generation in result.generations[0]][
+        :samples
+    ]
+    if not answers:
+        raise ModelError(f"{opened.spec} answered without choices", model=opened.spec, retryable=True)
+    used = answers[0].usage_metadata
+    if used is None or len(answers) < 2:
+        return answers
+    shares = _shares(used, len(answers))
+    return [
+        answer.model_copy(update={"usage_metadata": share}) for answer, share in zip(answers, shares, strict=True)
+    ]
+
+
+def _shares(used: UsageMetadata, parts: int) -> list[UsageMetadata]:
+    """The usage of one request as one for each of its answers, which add up to it.
+
+    The prompt was sent, and is billed, once: it goes to the first. Only the sum of the answers' tokens is told,
+    so they get equal parts of it.
+    """
+    received, rest = divmod(used["output_tokens"], parts)
+    reasoning, reasoning_rest = divmod((used.get("output_token_details") or {}).get("reasoning") or 0, parts)
+    shares = []
+    for place in range(parts):
+        prompt = used["input_tokens"] if place == 0 else 0
+        completion = received + (place < rest)
+        share = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
+        if place == 0 and "input_token_details" in used:
+            share["input_token_details"] = used["input_token_details"]
+        if thought := reasoning + (place < reasoning_rest):
+            share["output_token_details"] = {"reasoning": thought}
+        shares.append(share)
+    return shares
+
+
+def _asking_for(schema: Mapping[str, Any], chat: Any) -> dict[str, Any]:
+    """The arguments that hold an OpenAI-compatible model to a schema."""
+    # The API refuses a name with anything else in it.
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title", "answer")))[:64]
+    form = {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": dict(schema)}}
+    if getattr(chat, "use_responses_api", None):
+        return {"response_format": form}
+    # Through extra_body: given as an argument of its own, the OpenAI client parses the answer itself and
+    # raises on one that was cut short, and what was paid for would be lost.
+    return {"extra_body": {**(getattr(chat, "extra_body", None) or {}), "response_format": form}}
+
+
+def _json_object(text: str) -> Mapping[str, Any] | None:
+    try:
+        data = json.loads(text)
+        if "\\u" in text:
+            data = json.loads(whole_characters(json.dumps(data, ensure_ascii=False)))
+    except (ValueError, RecursionError):  # the latter for a reply of nothing but opening brackets
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _as_ai_message(message: object) -> AIMessage:
+    if not isinstance(message, AIMessage):
+        raise TypeError(f"a chat model must answer with an AIMessage, got {type(message).__name__}")
+    if isinstance(message.content, str) and message.content != (whole := whole_characters(message.content)):
+        return message.model_copy(update={"content": whole})
+    return message

@@ -1,0 +1,81 @@
+"""``Record``: one request's samples in the cache: what is there, who asks for the rest, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+from archon_graph.models.cache import Entry, Identity, ResponseCache, Tape
+from archon_graph.models.errors import BudgetError, StragglerError
+from archon_graph.models.in_flight import InFlight
+from archon_graph.models.request import Draw
+
+# One for the process: two clients with the same cache must not both pay for the same call.
+_in_flight = InFlight()
+
+
+class Record:
+    """What is kept of one request: its samples, found, claimed and committed."""
+
+    def __init__(self, cache: ResponseCache | Tape | None, identity: Identity | None, replicate: int) -> None:
+        self._cache = cache
+        self._identity = identity
+        self._replicate = replicate
+
+    def find(self, indices: Sequence[int]) -> dict[int, Draw]:
+        """The samples that are recorded."""
+        if self._cache is None or self._identity is None or not indices:
+            return {}
+        entries = self._cache.find(self._identity, self._replicate, indices)
+        return {index: _recorded(index, entry) for index, entry in entries.items()}
+
+    def nearest(self, index: int) -> str:
+        """What a strict replay says of a sample that is not recorded."""
+        assert self._cache is not None  # noqa: S101 - only what has a cache is looked for
+        assert self._identity is not None  # noqa: S101 - as above
+        return self._cache.nearest(self._identity, self._replicate, index)
+
+    def claim(self, indices: Sequence[int]) -> dict[int, Future[Draw | None]]:
+        """Take on these samples, but for those that are under way elsewhere."""
+        theirs = _in_flight.claim(self._name(index) for index in indices)
+        return {index: theirs[self._name(index)] for index in indices if self._name(index) in theirs}
+
+    def give_up(self, indices: Iterable[int]) -> None:
+        """Leave to others what was claimed and not brought."""
+        for index in indices:
+            _in_flight.settle(self._name(index), None)
+
+    async def commit(self, draws: dict[int, Draw]) -> dict[int, Draw]:
+        """Write down what came, and tell those who wait for it."""
+        if self._cache is None or self._identity is None:
+            return draws
+        if isinstance(self._cache, ResponseCache):
+            entries = {
+                index: Entry(message=draw.message, data=draw.data, usage=draw.usage, model=draw.model)
+                for index, draw in draws.items()
+                if draw.message is not None
+            }
+            stands = await self._cache.add(self._identity, self._replicate, entries) if entries else {}
+            for index, entry in stands.items():
+                if entry.message.content != entries[index].message.content:
+                    # Another process was first: its answer holds for all, and this one was paid for in vain.
+                    draws[index] = replace(draws[index], message=entry.message, data=entry.data)
+        for index, draw in draws.items():
+            given_up = isinstance(draw.error, BudgetError | StragglerError)
+            _in_flight.settle(self._name(index), None if given_up else draw)
+        return draws
+
+    def _name(self, index: int) -> tuple[object, ...]:
+        assert self._identity is not None  # noqa: S101 - only what has an identity is claimed
+        return (getattr(self._cache, "path", None), self._identity.digest, self._replicate, index)
+
+
+NOWHERE = Record(None, None, 0)
+"""Keeps nothing."""
+
+
+def _recorded(index: int, entry: Entry) -> Draw:
+    return Draw(
+        index=index, message=entry.message, data=entry.data, usage=entry.usage, cached=True, model=entry.model
+    )
