@@ -23,8 +23,10 @@ from archon_graph.components import (
 from archon_graph.core import Architecture, ArchitectureError, Candidate, Component, NoAnswerError, Result
 from archon_graph.models import (
     ArchonError,
+    Budget,
     Client,
     ConfigurationError,
+    Ledger,
     ModelError,
     ScriptedModel,
     register_model,
@@ -34,6 +36,7 @@ __all__ = [
     "Architecture",
     "ArchitectureError",
     "ArchonError",
+    "Budget",
     "Candidate",
     "Client",
     "Component",
@@ -41,6 +44,7 @@ __all__ = [
     "Critic",
     "Fuser",
     "Generator",
+    "Ledger",
     "ModelError",
     "NoAnswerError",
     "Ranker",

@@ -1,120 +1,92 @@
-"""What the graph costs on top of the calls: wall time against plain asyncio.gather, and compile time.
+"""What the graph costs on top of the calls: wall time against the same calls without it.
 
-    python benchmarks/overhead.py [--rounds 15]
+    python benchmarks/overhead.py [--rounds 15] [--widths 30 100] [--latency 0.05]
 
-Every comparison runs its two sides in turn within one process, so that a machine that slows down slows both;
-the median of the paired ratios is the figure. The model is a fake that sleeps: only overhead is measured.
+The requests of a run are kept, and sent again through the same client, layer by layer, with plain asyncio. The
+models are fakes that answer after 50 ms, in this process or behind a socket: only overhead is measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import platform
 import statistics
+import sys
 import time
-from collections.abc import Awaitable, Callable
 
-from langchain_core.messages import HumanMessage
+from common import FakeModel, Report, arguments, gathered, milliseconds, one_by_one, paired, requests_of
+from loopback import serving
 
-from archon_graph import Architecture, Fuser, Generator, Ranker, ScriptedModel
-
-LATENCY = 0.05
-
-
-def reply(call: object) -> str:
-    """A short answer that a ranker can read too."""
-    return "[2] > [1] > [3]"
+from archon_graph import Architecture, Fuser, Generator, Ranker
+from archon_graph.models import Client, ModelLike
 
 
-async def plain(model: ScriptedModel, widths: list[int]) -> None:
-    """The same calls without a graph: layer after layer, each gathered."""
-    for width in widths:
-        await asyncio.gather(*(model.ainvoke([HumanMessage("q")]) for _ in range(width)))
+def by_samples(model: ModelLike, width: int) -> Architecture:
+    """Three layers of one node each, which draws so many samples."""
+    return Generator(model, samples=width) | Fuser(model, samples=width) | Fuser(model, samples=width)
 
 
-async def paired(
-    name: str,
-    limit: float,
-    ours: Callable[[], Awaitable[object]],
-    theirs: Callable[[], Awaitable[object]],
-    rounds: int,
-) -> None:
-    """Time both in turn and print the median of the ratios."""
-    ratios, mine = [], []
-    await ours()
-    await theirs()
-    for _ in range(rounds):
-        started = time.perf_counter()
-        await ours()
-        middle = time.perf_counter()
-        await theirs()
-        ended = time.perf_counter()
-        mine.append(middle - started)
-        ratios.append((middle - started) / (ended - middle))
-    ratio = statistics.median(ratios)
-    verdict = "ok  " if ratio <= limit else "OVER"
-    wall = statistics.median(mine) * 1000
-    print(f"{verdict} {name}: {ratio:.3f} (at most {limit:.2f}); {wall:.0f} ms with the graph")
+def by_nodes(model: ModelLike, width: int) -> Architecture:
+    """Three layers of so many nodes, which draw one sample each."""
+    return Architecture.from_layers([[Generator(model)] * width, [Fuser(model)] * width, [Fuser(model)] * width])
 
 
-async def critical_path(architecture: Architecture, layers: int, rounds: int) -> None:
-    """Wall time against the sleeping alone, which nothing could beat."""
-    walls = []
-    await architecture.arun("q")
-    for _ in range(rounds):
-        started = time.perf_counter()
-        await architecture.arun("q")
-        walls.append(time.perf_counter() - started)
-    ratio = statistics.median(walls) / (layers * LATENCY)
-    verdict = "ok  " if ratio <= 1.15 else "OVER"
-    print(f"{verdict} 10 samples, rank, fuse against the critical path: {ratio:.3f} (at most 1.15)")
+async def against_gather(report: Report, name: str, architecture: Architecture, limit: float, rounds: int) -> None:
+    """Wall time against the same requests, gathered layer by layer."""
+    client = Client()
+    layers = await requests_of(architecture, "q")
+    pairs = await paired(lambda: architecture.arun("q", client=client), lambda: gathered(client, layers), rounds)
+    detail = f"{milliseconds(pairs.ours)} with the graph, {milliseconds(pairs.theirs)} without"
+    report.at_most(f"{name} against asyncio.gather", pairs.ratio, limit, detail=detail)
 
 
-def compiling(rounds: int) -> None:
-    """How long 3 layers of 100 take to compile."""
-    model = ScriptedModel(reply)
-    wide = [[Generator(model)] * 100, [Fuser(model)] * 100, [Fuser(model)] * 100]
+async def sample_rank_fuse(report: Report, fake: FakeModel, rounds: int) -> None:
+    """Wall time of 10 samples, rank, fuse against what nothing can beat, and against one call after the other.
+
+    The latter is the order of Archon's first implementation, without the pauses that it makes.
+    """
+    line = Generator(fake, samples=10) | Ranker(fake) | Fuser(fake)
+    client = Client()
+    layers = await requests_of(line, "q")
+    pairs = await paired(lambda: line.arun("q", client=client), lambda: one_by_one(client, layers), rounds)
+    critical = statistics.median(pairs.ours) / (len(layers) * fake.latency)
+    report.at_most("10 samples, rank, fuse against the latency of its three layers", critical, 1.15)
+    detail = f"{milliseconds(pairs.theirs)} for its 12 calls"
+    report.at_least("the same, times faster than one call after the other", 1 / pairs.ratio, 3.5, detail=detail)
+    await against_gather(report, "10 samples, rank, fuse", line, 1.15, rounds)
+
+
+def compiling(report: Report, width: int, rounds: int) -> None:
+    """How long three wide layers of nodes take to compile."""
     times = []
     for _ in range(rounds):
-        architecture = Architecture.from_layers(wide)
+        architecture = by_nodes(FakeModel(), width)
         started = time.perf_counter()
         architecture.compile()
         times.append((time.perf_counter() - started) * 1000)
-    median = statistics.median(times)
-    verdict = "ok  " if median <= 150 else "OVER"
-    print(f"{verdict} compiling 100-100-100, rules checked: {median:.0f} ms (at most 150)")
+    report.at_most(f"compiling {width}-{width}-{width}, rules checked", statistics.median(times), 150, unit=" ms")
 
 
-async def main() -> None:
-    """Run all comparisons."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    print(f"Python {platform.python_version()}, {platform.machine()}; medians of {rounds} pairs")
-    model = ScriptedModel(reply, latency=LATENCY)
-    line = Generator(model, samples=10) | Ranker(model) | Fuser(model)
-    await critical_path(line, 3, rounds)
-    await paired(
-        "10 samples, rank, fuse against asyncio.gather",
-        1.15,
-        lambda: line.arun("q"),
-        lambda: plain(model, [10, 1, 1]),
-        rounds,
-    )
-    for width, limit in ((30, 1.10), (100, 1.25)):
-        wide = Architecture.from_layers(
-            [[Generator(model)] * width, [Fuser(model)] * width, [Fuser(model)] * width]
-        )
-        await paired(
-            f"3 layers of {width} nodes against asyncio.gather",
-            limit,
-            lambda wide=wide: wide.arun("q"),  # type: ignore[misc]
-            lambda width=width: plain(model, [width] * 3),  # type: ignore[misc]
-            rounds,
-        )
-    compiling(rounds)
+async def main() -> int:
+    """Run all comparisons; 1 if a figure was missed."""
+    parser = arguments(__doc__, rounds=15)
+    parser.add_argument("--widths", type=int, nargs="+", default=[30, 100], help="of the layers (default: 30 100)")
+    parser.add_argument("--latency", type=float, default=0.05, help="seconds that a call takes (default: 0.05)")
+    given = parser.parse_args()
+    rounds, fake = given.rounds, FakeModel(latency=given.latency)
+    report = Report(rounds)
+    await sample_rank_fuse(report, fake, rounds)
+    for width in given.widths:
+        limit = 1.10 if width <= 30 else 1.25
+        await against_gather(report, f"3 layers of {width} samples", by_samples(fake, width), limit, rounds)
+        await against_gather(report, f"3 layers of {width} nodes", by_nodes(fake, width), limit, rounds)
+    with serving(given.latency):
+        for width in given.widths:
+            for kind, form in (("samples", by_samples), ("nodes", by_nodes)):
+                name = f"3 layers of {width} {kind}, through ChatOpenAI to a loopback server"
+                await against_gather(report, name, form("openai:served", width), 1.10, rounds)
+    compiling(report, max(given.widths), rounds)
+    return 1 if report.missed else 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(asyncio.run(main()))

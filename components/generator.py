@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from typing import ClassVar, Literal
 
-from langchain_core.messages import BaseMessage
 from pydantic.dataclasses import dataclass
 
 from archon_graph.components.agreement import Agreement
@@ -76,14 +75,18 @@ class Generator(ModelComponent):
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Draw the samples and keep those that say something."""
         candidates: list[Candidate] = []
-        drawn = 0
+        tasks, drawn = self._tasks(context), 0
+        # Made anew from the conversation as it came in, so that tests of one run never reach another.
+        messages = with_task(context.question, "\n\n".join(tasks)) if tasks else context.question
+        # With no word of the prompt in it, it is the same call whatever the prompt says.
+        version = None if tasks else ""
         while wanted := self._wanted(candidates, drawn):
             try:
-                draws = await context.draw(self, self._messages(context), first=drawn, samples=wanted)
+                draws = await context.draw(self, messages, first=drawn, samples=wanted, prompt_version=version)
             except ModelError as error:
                 if not candidates:
                     raise
-                context.lose("error", f"{error}; the {len(candidates)} answers drawn before are passed on")
+                context.lose_to(error, f"the {len(candidates)} answers drawn before are passed on")
                 break
             drawn += wanted
             for draw in draws:
@@ -143,11 +146,11 @@ class Generator(ModelComponent):
         style = self.prompt_style.replace("_", " ") if self.prompt_style != "direct" else ""
         return ", ".join(filter(None, [count if self.stop_when is None else f"at most {count}", style]))
 
-    def _messages(self, context: NodeContext) -> Sequence[BaseMessage]:
+    def _tasks(self, context: NodeContext) -> Sequence[str]:
+        """What is added to the system message."""
         tasks = []
         if self.prompt_style != "direct":
             tasks.append(self.words.render(self.prompt_style))
         if self.use_tests and context.tests:
             tasks.append(self.words.render("tests", tests=show_tests(context.tests)))
-        # Made anew from the conversation as it came in, so that tests of one run never reach another.
-        return with_task(context.question, "\n\n".join(tasks)) if tasks else context.question
+        return tasks

@@ -33,7 +33,7 @@ async def judge_until(
         For each candidate up to the last one judged its outcome, or the `ModelError` that ended the work on it.
 
     Raises:
-        ModelError: All of it failed. The node's retry policy decides what happens next.
+        ModelError: All of it failed.
     """
 
     async def attempt(own: NodeContext, candidate: Candidate) -> list[Outcome | ModelError]:

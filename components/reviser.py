@@ -47,7 +47,7 @@ class Reviser(ModelComponent):
         revised = []
         for outcome, candidate in zip(outcomes, context.candidates, strict=True):
             if isinstance(outcome, ModelError):
-                context.lose("error", f"{outcome}; {candidate.id} stays as it is")
+                context.lose_to(outcome, f"{candidate.id} stays as it is")
             revised.append(candidate if isinstance(outcome, ModelError) else outcome)
         return revised
 

@@ -85,7 +85,7 @@ class UnitTestEvaluator(ModelComponent):
         # With first_k, that many candidates before the others passed every test: the others are not needed.
         for candidate, outcome in zip(context.candidates, outcomes, strict=False):
             if isinstance(outcome, ModelError):
-                context.lose("error", f"{outcome}; {candidate.id} counts as having passed no test")
+                context.lose_to(outcome, f"{candidate.id} counts as having passed no test")
                 outcome = (False,) * len(context.tests)  # noqa: PLW2901
             judged.append(_scored(candidate, context, outcome))
         return sorted(judged, key=_score, reverse=True)[: self._kept]

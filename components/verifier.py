@@ -68,7 +68,7 @@ class Verifier(ModelComponent):
         # With first_k the candidates behind the last one judged are neither needed nor passed on.
         for candidate, outcome in zip(context.candidates, outcomes, strict=False):
             if isinstance(outcome, ModelError):
-                context.lose("error", f"{outcome}; {candidate.id} counts as not verified")
+                context.lose_to(outcome, f"{candidate.id} counts as not verified")
                 outcome = _Verdict(correct=False, reasoning="")  # noqa: PLW2901
             judged.append((_marked(candidate, context.node, outcome), outcome.correct))
         verified = [candidate for candidate, correct in judged if correct]

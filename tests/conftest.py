@@ -9,7 +9,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from archon_graph.core import registry
-from archon_graph.models import policy, providers
+from archon_graph.models import policy, providers, redact
 
 _KEYS = (
     "ANTHROPIC_API_KEY",
@@ -32,6 +32,8 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key of the machine reaches a test."""
     for key in _KEYS:
         monkeypatch.delenv(key, raising=False)
+    # What one test planted is no secret in the next one.
+    monkeypatch.setattr(redact, "_remembered", {})
 
 
 @pytest.fixture(autouse=True)

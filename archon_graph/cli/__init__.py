@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from archon_graph._version import __version__
-from archon_graph.cli import check, convert, draw, graphs, models, run
+from archon_graph.cli import cache, check, convert, draw, graphs, models, run
 from archon_graph.models import ArchonError, ConfigurationError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("draw")(draw.draw)
 app.command("graphs")(graphs.graphs)
+app.add_typer(cache.app, name="cache", help="Recorded answers of models.")
 app.add_typer(models.app, name="models", help="Models that run on this machine.")
 
 _USAGE, _FAILED, _INTERRUPTED = 2, 1, 130

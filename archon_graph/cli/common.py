@@ -1,4 +1,4 @@
-"""What several commands need: finding the architecture that was meant."""
+"""What several commands need: finding the architecture that was meant, and a client that draws for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import typer
 
 from archon_graph.core import Architecture
 from archon_graph.graphs import READY_MADE
-from archon_graph.models import ConfigurationError
+from archon_graph.models import Client, ConfigurationError
+from archon_graph.models.cache import default_path
 
+_ENV_FILE = Path(".env")
 _ENDINGS = {".json", ".yaml", ".yml"}
 
 ArchitectureArgument = Annotated[
@@ -43,3 +45,30 @@ def load_architecture(arch: str, *, model: str | None = None) -> Architecture:
             + f"; ready-made are {', '.join(READY_MADE)}"
         )
     return architecture if model is None else architecture.with_model(model)
+
+
+def open_client(
+    *, cache: bool = False, cache_file: Path | None = None, tape: Path | None = None, replay: bool = False
+) -> Client:
+    """A client as the options of a command ask for it; with the keys of a ``.env`` file that lies here.
+
+    Args:
+        cache: Keep answers in the user's own cache, and look for them there.
+        cache_file: The same in this file.
+        tape: Look for answers on this tape.
+        replay: Answer from there alone, and call no model.
+
+    Raises:
+        ConfigurationError: Two places are named, a tape is written to, or a place cannot be used.
+    """
+    named = {"--cache": cache, "--cache-file": cache_file is not None, "--tape": tape is not None}
+    places = [option for option, given in named.items() if given]
+    if len(places) > 1:
+        raise ConfigurationError(f"{' and '.join(places)} each name a place for answers; give one of them")
+    if tape is not None and not replay:
+        raise ConfigurationError(
+            f"a tape is only read: add --replay to answer from {tape} alone, or keep answers with --cache-file"
+        )
+    place = tape or cache_file or (default_path() if cache or replay else None)
+    env_file = _ENV_FILE if _ENV_FILE.is_file() else None
+    return Client(cache=place, replay="strict" if replay else None, env_file=env_file)

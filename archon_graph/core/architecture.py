@@ -19,8 +19,9 @@ from archon_graph.core.composition import union
 from archon_graph.core.errors import ArchitectureError, Problem
 from archon_graph.core.preflight import Preflight, preflight
 from archon_graph.core.result import Result
+from archon_graph.core.scope import check_budget
 from archon_graph.core.sync import run_sync
-from archon_graph.models import Client, ModelLike
+from archon_graph.models import Budget, Client, Ledger, ModelLike, Prices, default_client
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -194,20 +195,24 @@ class Architecture:
         into = validation.counts_into(self._graph)
         return sum(component.calls(into[node] or 0) for node, component in self.components.items())
 
-    def preflight(self, question: Question, *, answer_tokens: int = 400) -> Preflight:
-        """Predict calls, tokens and the critical path, before anything is spent.
+    def preflight(
+        self, question: Question, *, answer_tokens: int = 400, prices: Prices | None = None
+    ) -> Preflight:
+        """Predict calls, tokens, money and the critical path, before anything is spent.
 
         Model calls: none.
 
         Args:
             question: As for `run`.
             answer_tokens: How long an answer is thought to be, where nothing limits it.
+            prices: What models cost, in place of the prices of the process's own client.
 
         Raises:
             ArchitectureError: A rule is broken.
         """
         self.validate()
-        return preflight(self, as_messages(question), answer_tokens=answer_tokens)
+        known = default_client().prices if prices is None else prices
+        return preflight(self, as_messages(question), answer_tokens=answer_tokens, prices=known)
 
     def problems(self, rules: validation.Rules = "default") -> list[Problem]:
         """Everything the rules have to say about it, errors first; see `archon_graph.core.validation`."""
@@ -300,7 +305,8 @@ class Architecture:
         self,
         *,
         checkpointer: Any = None,
-        retry_policy: RetryPolicy | Mapping[str, RetryPolicy] | None = compiler.DEFAULT_RETRY,
+        retry_policy: RetryPolicy | Mapping[str, RetryPolicy] | None = None,
+        budget: Budget | Ledger | None = None,
         **options: Any,
     ) -> compiler.CompiledArchitecture:
         """A LangGraph graph: ``{"messages": [...]}`` goes in, and out comes the state.
@@ -310,15 +316,21 @@ class Architecture:
 
         Args:
             checkpointer: A LangGraph checkpointer, to keep threads.
-            retry_policy: When to run a node again whose every call failed: one policy for all nodes, or one
-                for each node by name.
+            retry_policy: When to run a node again whose every call failed, on top of what the client repeats:
+                one policy for all nodes, or one for each node by name. By default never.
+            budget: The most that each run may spend; a `Ledger` is shared by all runs. A run may be given another
+                one: ``context={"budget": Budget(calls=10)}``.
             options: Anything else that ``StateGraph.compile`` takes (``store``, ``interrupt_before``, ...).
 
         Raises:
             ArchitectureError: A rule is broken; all broken ones are in it.
+            TypeError: The budget is none.
         """
         self.validate()
-        return compiler.compile_graph(self, retry_policy=retry_policy, checkpointer=checkpointer, **options)
+        check_budget(budget)
+        return compiler.compile_graph(
+            self, retry_policy=retry_policy, budget=budget, checkpointer=checkpointer, **options
+        )
 
     @cached_property
     def _compiled(self) -> compiler.CompiledArchitecture:
@@ -330,9 +342,12 @@ class Architecture:
         *,
         seed: int = 0,
         client: Client | None = None,
+        budget: Budget | Ledger | None = None,
         config: RunnableConfig | None = None,
     ) -> Result:
         """Answer a question.
+
+        Cancelling it cancels its model calls.
 
         Model calls: `max_calls` when nothing fails.
 
@@ -341,17 +356,22 @@ class Architecture:
             seed: Namespace of the samples: the same seed draws the same samples where a model can repeat
                 itself, another seed draws independent ones.
             client: Where to draw from, in place of the process's own client.
+            budget: The most that this question may take; a `Ledger` is shared with other runs. When it is spent,
+                the best answer so far comes back, and `Result.stopped` and `Result.losses` say so.
             config: LangChain settings of the run: callbacks, tags, metadata.
 
         Raises:
             ArchitectureError: A rule is broken; no model was called.
-            ConfigurationError: A model cannot be used (a key, package or file is missing); none was called.
+            ConfigurationError: A model cannot be used (a key, package or file is missing), or the budget cannot
+                be a hard cap (nothing bounds the length of an answer); no model was called.
             NoAnswerError: Every candidate was lost; it lists the losses.
+            TypeError: The budget is none.
         """
+        check_budget(budget)
         state = await self._compiled.ainvoke(
             {"messages": as_messages(question)},
             config,
-            context={"seed": seed, "client": client},
+            context={"seed": seed, "client": client, "budget": budget},
         )
         return Result.from_state(self, state)
 
@@ -361,10 +381,11 @@ class Architecture:
         *,
         seed: int = 0,
         client: Client | None = None,
+        budget: Budget | Ledger | None = None,
         config: RunnableConfig | None = None,
     ) -> Result:
         """Answer a question from synchronous code, also inside a notebook; otherwise as `arun`."""
-        return run_sync(self.arun(question, seed=seed, client=client, config=config))
+        return run_sync(self.arun(question, seed=seed, client=client, budget=budget, config=config))
 
 
 def as_messages(question: Question) -> list[Any]:

@@ -13,8 +13,8 @@ import asyncio
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_type_hints
 
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -24,9 +24,11 @@ from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import RetryPolicy
 from typing_extensions import TypedDict
 
-from archon_graph.core.component import Component, ModelComponent
+from archon_graph.core.component import QUORUM_SETTINGS, Component, ModelComponent
 from archon_graph.core.context import NodeContext
 from archon_graph.core.errors import NoAnswerError
+from archon_graph.core.quorum import QuorumPlan, Quorums
+from archon_graph.core.scope import Scope, Scopes, as_ledger, check_caps
 from archon_graph.core.state import (
     CallDict,
     Candidate,
@@ -37,12 +39,25 @@ from archon_graph.core.state import (
     channel_of,
     merge_messages,
     outputs_of_turn,
+    usage_of,
 )
 from archon_graph.core.sync import run_sync
-from archon_graph.models import Client, ConfigurationError, ModelError, default_client
+from archon_graph.models import (
+    Budget,
+    BudgetError,
+    Client,
+    ConfigurationError,
+    Ledger,
+    ModelError,
+    StragglerError,
+    Usage,
+    default_client,
+)
 
 if TYPE_CHECKING:
     from archon_graph.core.architecture import Architecture
+
+T = TypeVar("T")
 
 QUESTION, ANSWER = "question", "answer"
 
@@ -51,12 +66,8 @@ QUESTION, ANSWER = "question", "answer"
 _JOIN_FROM_EDGES = 16
 
 
-def _worth_retrying(error: Exception) -> bool:
-    return isinstance(error, ModelError) and error.retryable
-
-
-DEFAULT_RETRY = RetryPolicy(initial_interval=0.5, backoff_factor=2.0, max_attempts=3, retry_on=_worth_retrying)
-"""A node whose every call failed for a passing reason is tried three times."""
+# A budget of seconds cuts calls off when they are over. A node gets this long to make something of what it has.
+_GRACE_SECONDS = 0.5
 
 
 class RunContext(TypedDict, total=False):
@@ -66,6 +77,8 @@ class RunContext(TypedDict, total=False):
     """Namespace of the samples: another seed gives independent draws."""
     client: Any
     """The `Client` to draw through, in place of the process's own."""
+    budget: Any
+    """The `Budget` of this run, or a `Ledger` that it shares with others."""
 
 
 CompiledArchitecture = CompiledStateGraph[Any, Any, Any, Any]
@@ -74,16 +87,18 @@ CompiledArchitecture = CompiledStateGraph[Any, Any, Any, Any]
 def compile_graph(
     architecture: Architecture,
     *,
-    retry_policy: RetryPolicy | Mapping[str, RetryPolicy] | None = DEFAULT_RETRY,
+    retry_policy: RetryPolicy | Mapping[str, RetryPolicy] | None = None,
+    budget: Budget | Ledger | None = None,
     **options: Any,
 ) -> CompiledArchitecture:
     """Compile a valid architecture; see `Architecture.compile`."""
     graph, components = architecture.graph, architecture.components
     ranges = sample_ranges(architecture)
+    shared = _Shared(QuorumPlan.of(graph, components), budget)
     channels = {channel_of(node): NodeOutput | None for node in components}
     state = _typed_dict("ArchitectureState", {**get_type_hints(State, include_extras=True), **channels})
     builder: StateGraph[Any, Any, Any, Any] = StateGraph(state, context_schema=RunContext)
-    builder.add_node(QUESTION, _OpenTurn(components), input_schema=_Opening)
+    builder.add_node(QUESTION, _OpenTurn(components, shared), input_schema=_Opening)
     builder.add_edge(START, QUESTION)
 
     schemas: dict[tuple[str, ...], type[Any]] = {}
@@ -94,14 +109,14 @@ def compile_graph(
         policy = retry_policy.get(node) if isinstance(retry_policy, Mapping) else retry_policy
         builder.add_node(
             node,
-            _RunComponent(node, component, before, ranges[node], policy),
+            _RunComponent(node, component, before, first_sample=ranges[node], retry_policy=policy, shared=shared),
             input_schema=schemas[before],
             retry_policy=policy,
             metadata={"technique": component.technique},
         )
     _add_edges(builder, graph)
     sinks = [node for node in graph if not graph.succ[node]]
-    builder.add_node(ANSWER, _GiveAnswer(sinks, list(components)), input_schema=state)
+    builder.add_node(ANSWER, _GiveAnswer(sinks, list(components), shared), input_schema=state)
     builder.add_edge(sinks if len(sinks) > 1 else sinks[0], ANSWER)
     builder.add_edge(ANSWER, END)
     # A thread for each node of the widest layer, so that the synchronous face is as wide as the asynchronous.
@@ -118,13 +133,14 @@ def sample_ranges(architecture: Architecture) -> dict[str, int]:
     """
     graph, taken, first = architecture.graph, dict[str, int](), dict[str, int]()
     for node, component in architecture.components.items():
-        identity = {key: value for key, value in component.identity().items() if key != "samples"}
+        identity = {key: value for key, value in component.identity().items() if key not in _NOT_DRAWN_BY}
         key = json.dumps([identity, sorted(graph.pred[node])], sort_keys=True, default=str)
         first[node] = taken.get(key, 0)
         taken[key] = first[node] + component.sample_count
     return first
 
 
+_NOT_DRAWN_BY = {"samples", *QUORUM_SETTINGS}
 _Messages = Annotated[list[AnyMessage], merge_messages]
 
 
@@ -136,7 +152,7 @@ class _Opening(TypedDict, total=False):
 def _schema_reading(before: Sequence[str]) -> type[Any]:
     """What a node reads: the conversation, the turn, and its predecessors' channels; nothing else."""
     read = {channel_of(node): NodeOutput | None for node in before}
-    return _typed_dict("Input", {"messages": _Messages, "turn": int, **read})
+    return _typed_dict("Input", {"messages": _Messages, "turn": int, "scope": str, **read})
 
 
 def _typed_dict(name: str, fields: dict[str, Any]) -> type[Any]:
@@ -163,6 +179,26 @@ def _add_edges(builder: StateGraph[Any, Any, Any, Any], graph: Any) -> None:
             builder.add_edge(source, node)
 
 
+class _Shared:
+    """What the nodes of a compiled graph share: the scopes of the turns under way."""
+
+    def __init__(self, plan: QuorumPlan | None, budget: Budget | Ledger | None) -> None:
+        self.scopes = Scopes()
+        self._plan = plan
+        self._budget = budget
+
+    def new_scope(self) -> Scope:
+        """The scope of a turn: its budget is the run's own, or else the graph's, in a fresh ledger."""
+        given = _given().budget
+        ledger = as_ledger(given if given is not None else self._budget)
+        return Scope(ledger, Quorums(self._plan) if self._plan is not None else None)
+
+    def scope_of(self, state: Mapping[str, Any]) -> Scope:
+        """The scope of the turn that this state is in."""
+        token = state.get("scope")
+        return self.scopes.find(token, self.new_scope) if token else Scope()
+
+
 class _Step(Runnable[Any, Any]):
     """A node of the graph with both faces: the synchronous one runs the coroutine."""
 
@@ -185,9 +221,10 @@ class _Join(_Step):
 class _OpenTurn(_Step):
     """Counts the turn, empties every channel, and sees that all models are there before one is called."""
 
-    def __init__(self, components: Mapping[str, Component]) -> None:
+    def __init__(self, components: Mapping[str, Component], shared: _Shared) -> None:
         self._channels = [channel_of(node) for node in components]
-        self._models = [part.model for part in components.values() if isinstance(part, ModelComponent)]
+        self._asking = {node: part for node, part in components.items() if isinstance(part, ModelComponent)}
+        self._shared = shared
 
     async def step(self, state: Mapping[str, Any]) -> dict[str, Any]:
         messages = state.get("messages")
@@ -196,11 +233,14 @@ class _OpenTurn(_Step):
                 "there is no question: the input needs at least one message, "
                 'as in {"messages": [{"role": "user", "content": "..."}]}'
             )
-        client, _ = _client_and_seed()
+        scope, client = self._shared.new_scope(), _given().client
         # The first look at a provider imports its package, which takes a second that the loop must not wait.
-        await asyncio.to_thread(client.check, self._models)
+        await asyncio.to_thread(client.check, [part.model for part in self._asking.values()])
+        if scope.ledger is not None:
+            check_caps(self._asking, scope.ledger.budget, client.prices)
+        token = "" if scope.is_empty else self._shared.scopes.open(scope)
         cleared = dict.fromkeys(self._channels)
-        return {"turn": state.get("turn", 0) + 1, "candidates": [], **cleared}
+        return {"turn": state.get("turn", 0) + 1, "scope": token, "candidates": [], **cleared}
 
 
 class _RunComponent(_Step):
@@ -211,14 +251,17 @@ class _RunComponent(_Step):
         node: str,
         component: Component,
         before: Sequence[str],
+        *,
         first_sample: int,
         retry_policy: RetryPolicy | None,
+        shared: _Shared,
     ) -> None:
         self._node = node
         self._component = component
         self._before = before
         self._first_sample = first_sample
         self._retry_policy = retry_policy
+        self._shared = shared
         # Calls of attempts that failed, by task, until the attempt that ends the node reports them all.
         self._failed_attempts: dict[str, list[CallDict]] = {}
 
@@ -226,46 +269,64 @@ class _RunComponent(_Step):
         started = time.perf_counter()
         outputs = outputs_of_turn(state, self._before)
         incoming = [Candidate.from_state(data) for output in outputs for data in output["candidates"]]
-        client, seed = _client_and_seed()
-        context = NodeContext(
-            node=self._node,
-            question=state["messages"],
-            candidates=incoming,
-            tests=_tests_in(outputs),
-            client=client,
-            replicate=seed,
-            first_sample=self._first_sample,
-        )
-        task, attempt = _task_and_attempt()
-        if not incoming and not self._component.starts:
-            context.lose("no-input", "no candidate reached this node, so it did nothing")
-            produced: Sequence[Candidate] = ()
-        else:
-            try:
-                produced = await self._component.run(context)
-            except ModelError as error:
-                if self._will_retry(error, attempt):
-                    self._failed_attempts.setdefault(task, []).extend(context.calls)
-                    raise
-                produced = self._component.degrade(context, error)
-                instead = ", ".join(candidate.id for candidate in produced) or "nothing"
-                context.lose("error", f"{error}; passed on instead: {instead}")
+        scope, given = self._shared.scope_of(state), _given()
+        with scope.watch(self._node, by_draw=self._draws_candidates(len(incoming))) as gate:
+            context = NodeContext(
+                node=self._node,
+                question=state["messages"],
+                candidates=incoming,
+                tests=_tests_in(outputs),
+                client=given.client if scope.ledger is None else given.client.within(scope.ledger),
+                replicate=given.seed,
+                first_sample=self._first_sample,
+                gate=gate,
+            )
+            produced = await self._produce(context, scope.ledger)
+        scope.ended(self._node, len(produced))
+        task, _ = _task_and_attempt()
         output = NodeOutput(
             turn=state["turn"],
             node=self._node,
             candidates=[candidate.to_state() for candidate in produced],
             tests=[test.to_state() for test in context.tests],
-            losses=[loss.to_state() for loss in context.losses],
+            losses=[loss.to_state() for loss in context.all_losses()],
             notes=list(context.notes),
             calls=[*self._failed_attempts.pop(task, ()), *context.calls],
             seconds=time.perf_counter() - started,
         )
         return {channel_of(self._node): output}
 
+    async def _produce(self, context: NodeContext, ledger: Ledger | None) -> Sequence[Candidate]:
+        """What the component makes of what it is given, or what takes its place where models fail."""
+        component, count = self._component, len(context.candidates)
+        if component.min_candidates is not None and count < component.min_candidates:
+            context.lose(
+                "quorum", f"only {count} of at least {component.min_candidates} candidates reached this node"
+            )
+        if not count and not component.starts:
+            context.lose("no-input", "no candidate reached this node, so it did nothing")
+            return ()
+        task, attempt = _task_and_attempt()
+        try:
+            return await _in_time(component.run(context), ledger)
+        except ModelError as error:
+            if self._will_retry(error, attempt):
+                self._failed_attempts.setdefault(task, []).extend(context.calls)
+                raise
+            produced = component.degrade(context, error)
+            instead = ", ".join(candidate.id for candidate in produced) or "nothing"
+            context.lose_to(error, f"passed on instead: {instead}")
+            return produced
+
+    def _draws_candidates(self, incoming: int) -> bool:
+        """Whether each draw of the node becomes a candidate, so that they can be counted as they come."""
+        component = self._component
+        return component.makes_candidates and component.calls(incoming) == component.candidates_out(incoming)
+
     def _will_retry(self, error: ModelError, attempt: int) -> bool:
         """Whether LangGraph will run this node again: the same question its retry policy answers."""
         policy = self._retry_policy
-        if policy is None or attempt >= policy.max_attempts:
+        if policy is None or attempt >= policy.max_attempts or isinstance(error, BudgetError | StragglerError):
             return False
         if isinstance(policy.retry_on, type) or not callable(policy.retry_on):
             kinds = policy.retry_on
@@ -276,21 +337,46 @@ class _RunComponent(_Step):
 class _GiveAnswer(_Step):
     """Ends the turn: the first of the final candidates becomes the last message."""
 
-    def __init__(self, sinks: Sequence[str], nodes: Sequence[str]) -> None:
+    def __init__(self, sinks: Sequence[str], nodes: Sequence[str], shared: _Shared) -> None:
         self._sinks = sinks
         self._nodes = nodes
+        self._shared = shared
 
     async def step(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        ledger = self._shared.scope_of(state).ledger
+        self._shared.scopes.close(state.get("scope", ""))
         final = [data for output in outputs_of_turn(state, self._sinks) for data in output["candidates"]]
         if not final:
             outputs = outputs_of_turn(state, self._nodes)
-            raise NoAnswerError([Loss(**loss) for output in outputs for loss in output["losses"]])
+            raise NoAnswerError(
+                [Loss(**loss) for output in outputs for loss in output["losses"]],
+                usage=Usage.total(usage_of(call) for output in outputs for call in output["calls"]),
+                budget=ledger.budget if ledger is not None else None,
+            )
         message = final[0]["message"]
         taken = {earlier.id for earlier in state["messages"]}
         if message.id is None or message.id in taken:
             # An equal id would make LangGraph replace the earlier message instead of adding this one.
             message = message.model_copy(update={"id": None})
-        return {"messages": [message], "candidates": final}
+        return {"messages": [message], "candidates": final, "scope": ""}
+
+
+async def _in_time(work: Awaitable[T], ledger: Ledger | None) -> T:
+    """Work that ends with the time of its budget, also where no call is left to cut off.
+
+    Raises:
+        BudgetError: It did not end by itself.
+    """
+    if ledger is None or ledger.deadline is None:
+        return await work
+    limit = asyncio.timeout(max(0.0, ledger.deadline - time.monotonic()) + _GRACE_SECONDS)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise BudgetError(f"cut off: the time of the budget ({ledger.budget}) is over", model="") from None
 
 
 def _tests_in(outputs: Sequence[NodeOutput]) -> list[UnitTest]:
@@ -299,14 +385,23 @@ def _tests_in(outputs: Sequence[NodeOutput]) -> list[UnitTest]:
     return list(tests.values())
 
 
-def _client_and_seed() -> tuple[Client, int]:
+class _Given(NamedTuple):
+    """What was given to a run beside its input."""
+
+    client: Client
+    seed: int
+    budget: Budget | Ledger | None
+
+
+def _given() -> _Given:
     context = _runtime().context
     given: Mapping[str, Any] = context if isinstance(context, Mapping) else {}
-    client, seed = given.get("client"), given.get("seed")
+    client, seed, budget = given.get("client"), given.get("seed"), given.get("budget")
     # The graph may run inside another one whose context has entries of the same names and other meaning.
-    return (
+    return _Given(
         client if isinstance(client, Client) else default_client(),
         seed if isinstance(seed, int) else 0,
+        budget if isinstance(budget, Budget | Ledger) else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import KW_ONLY, fields, is_dataclass
+from dataclasses import KW_ONLY, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
@@ -31,6 +31,12 @@ COMPONENT_CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]
 """A number of things of which there is at least one."""
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A span of time."""
+
+QUORUM_SETTINGS = ("min_candidates", "straggler_timeout")
+"""Settings that say when a component goes on, and nothing about what it draws."""
 
 
 MOST_IN_A_PROMPT = 32
@@ -91,6 +97,10 @@ class Component(ABC):
     _: KW_ONLY
     name: str | None = None
     """Name of its node; by default the technique and a number."""
+    min_candidates: Count | None = field(default=None, repr=False)
+    """Go on once this many candidates are there, and cut the others off; by default it waits for all."""
+    straggler_timeout: Seconds | None = field(default=None, repr=False)
+    """How long the others are waited for once ``min_candidates`` are there, in seconds; by default not at all."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -121,7 +131,7 @@ class Component(ABC):
         It may not mutate anything it was given. It asks models through ``context.draw`` alone.
 
         Raises:
-            ModelError: No call came through; `degrade` is used once the retries are over.
+            ModelError: No call came through; what `degrade` gives takes the place of what it would have made.
         """
 
     def degrade(self, context: NodeContext, error: ModelError) -> Sequence[Candidate]:  # noqa: ARG002
@@ -168,6 +178,13 @@ class Component(ABC):
         """Its settings in a few words, for diagrams and lists."""
         return ""
 
+    def waiting(self) -> str:
+        """How it waits for candidates, in a few words, for diagrams; empty if it waits for all."""
+        if self.min_candidates is None:
+            return ""
+        patience = f", waits {self.straggler_timeout:g} s" if self.straggler_timeout else ""
+        return f"goes on at {self.min_candidates}{patience}"
+
     def to_config(self) -> dict[str, Any]:
         """The component as plain data, settings that were left at their default omitted.
 
@@ -188,13 +205,15 @@ class Component(ABC):
         return config
 
     def identity(self) -> dict[str, Any]:
-        """What makes two components draw from the same distribution: everything but the node's name."""
+        """What makes two components do the same: everything but the node's name."""
+        settings = {field_.name: getattr(self, field_.name) for field_ in fields(self) if field_.name != "name"}
         return {
             "technique": self.technique,
             **{
-                field_.name: _identity_of(getattr(self, field_.name))
-                for field_ in fields(self)
-                if field_.name != "name"
+                name: _identity_of(value)
+                for name, value in settings.items()
+                # Left out where it waits for all, as before there were quorums: the fingerprint stays the same.
+                if not (name in QUORUM_SETTINGS and value is None)
             },
         }
 
@@ -257,7 +276,7 @@ class ModelComponent(Component):
         return "" if self.default_prompt is None else self.words.identity
 
     def identity(self) -> dict[str, Any]:
-        """What makes two components draw from the same distribution, the wording in force included."""
+        """What makes two components do the same, the wording in force included."""
         return {**super().identity(), "prompt": self.prompt_identity}
 
 

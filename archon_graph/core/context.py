@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
-from archon_graph.core.state import CallDict, Candidate, Loss, UnitTest
-from archon_graph.models import Client, Draw, ModelError, Request
+from archon_graph.core.state import CallDict, Candidate, Loss, UnitTest, call_row
+from archon_graph.models import BudgetError, Client, Draw, Gate, ModelError, Request, StragglerError
 from archon_graph.models.providers import label
 
 if TYPE_CHECKING:
     from archon_graph.core.component import ModelComponent
+
+_TOLD_TOGETHER = (BudgetError.kind, StragglerError.kind)
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -36,6 +38,7 @@ class NodeContext:
         tests: Sequence[UnitTest] = (),
         replicate: int = 0,
         first_sample: int = 0,
+        gate: Gate | None = None,
     ) -> None:
         self.node = node
         """Name of the node."""
@@ -50,11 +53,14 @@ class NodeContext:
         self.calls: list[CallDict] = []
         """A row for each model call made."""
         self.losses: list[Loss] = []
-        """Everything that was lost."""
+        """What was recorded as lost; see `all_losses`."""
         self.notes: list[str] = []
         """What else a reader of the result should know, such as an early end."""
         self._client = client
         self._replicate = replicate
+        self._gate = gate
+        # Shared with the contexts of `for_each`: what the budget refused, and what was cut off as a straggler.
+        self._missing: list[Draw] = []
 
     async def draw(
         self,
@@ -64,6 +70,7 @@ class NodeContext:
         samples: int = 1,
         first: int = 0,
         schema: Mapping[str, Any] | None = None,
+        prompt_version: str | None = None,
     ) -> list[Draw]:
         """Ask the component's model.
 
@@ -76,35 +83,37 @@ class NodeContext:
             first: How far after `first_sample` they begin, to ask the same again and get another draw. Count
                 it in `Component.sample_count`.
             schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
+            prompt_version: Identity of the prompt that the messages were made from, by which recorded answers
+                are found: the component's by default; empty for messages without a word of it.
 
         Returns:
             The draws that succeeded, in order of their indices; at least one. The others are recorded as
-            losses.
+            losses; how many these are may depend on time where a budget or a quorum cuts calls off.
 
         Raises:
-            ModelError: Every draw failed. The node's retry policy decides what happens next.
+            ModelError: Every draw failed. A `BudgetError` or a `StragglerError` if nothing worse happened.
         """
         request = Request(
             model=component.model,
             messages=tuple(messages),
             sampling=component.sampling,
             schema=schema,
-            prompt_version=component.prompt_identity,
+            prompt_version=component.prompt_identity if prompt_version is None else prompt_version,
             replicate=self._replicate,
             node=self.node,
         )
         start = self.first_sample + first
         indices = range(start, start + samples)
-        draws = await self._client.draw(request, indices)
-        name = label(component.model)
-        self.calls.extend(_call_row(self.node, name, draw) for draw in draws)
-        failed = [draw for draw in draws if draw.error is not None]
+        draws = await self._client.draw(request, indices, gate=self._gate)
+        # A draw that cost nothing and brought nothing was never sent: it is lost, but no call.
+        self.calls.extend(call_row(self.node, draw) for draw in draws if draw.usage.calls or draw.error is None)
+        failed = [(draw, draw.error) for draw in draws if draw.error is not None]
+        self._missing.extend(draw for draw, error in failed if error.kind in _TOLD_TOGETHER)
         if len(failed) == len(draws):
-            error = failed[0].error
-            assert error is not None  # noqa: S101 - a failed draw has an error
-            raise error
-        for draw in failed:
-            self.lose("error", str(draw.error), sample=draw.index)
+            raise _worst([error for _, error in failed])
+        for draw, error in failed:
+            if error.kind not in _TOLD_TOGETHER:
+                self.lose(error.kind, str(error), sample=draw.index)
         return [draw for draw in draws if draw.error is None]
 
     async def for_each(
@@ -119,7 +128,7 @@ class NodeContext:
             For each item what the work returned, or the `ModelError` that ended it.
 
         Raises:
-            ModelError: All of it failed. The node's retry policy decides what happens next.
+            ModelError: All of it failed.
         """
         contexts = [copy.copy(self) for _ in items]
         for context in contexts:
@@ -140,7 +149,7 @@ class NodeContext:
                 self.notes.extend(context.notes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, ModelError)]
         if failures and len(failures) == len(outcomes):
-            raise failures[0]
+            raise _worst(failures)
         return outcomes
 
     def publish_tests(self, texts: Iterable[str]) -> None:
@@ -175,7 +184,7 @@ class NodeContext:
             id=f"{self.node}:{draw.index if number is None else number}",
             message=draw.message,
             node=self.node,
-            model=label(component.model),
+            model=draw.model or label(component.model),
             parents=tuple(parent.id for parent in parents),
             usage=draw.usage,
         )
@@ -188,19 +197,28 @@ class NodeContext:
         """Record that something did not come through, and what was done instead."""
         self.losses.append(Loss(node=self.node, kind=kind, detail=detail, sample=sample))
 
+    def lose_to(self, error: ModelError, instead: str) -> None:
+        """Record what a failed call cost, under the error's own kind, and what was done instead."""
+        self.lose(error.kind, f"{error}; {instead}")
 
-def _call_row(node: str, model: str, draw: Draw) -> CallDict:
-    unmetered = draw.usage.unmetered_calls > 0
-    metadata = draw.message.response_metadata if draw.message is not None else {}
-    finish = metadata.get("finish_reason") or metadata.get("stop_reason")
-    return CallDict(
-        node=node,
-        model=model,
-        sample=draw.index,
-        prompt_tokens=None if unmetered else draw.usage.prompt_tokens,
-        completion_tokens=None if unmetered else draw.usage.completion_tokens,
-        finish_reason=str(finish) if finish else None,
-        error=str(draw.error) if draw.error is not None else None,
-        cached=draw.cached,
-        seconds=draw.usage.seconds,
-    )
+    def all_losses(self) -> list[Loss]:
+        """Everything that was lost. Calls that were refused or cut off for one reason are one loss together."""
+        losses = list(self.losses)
+        for kind in _TOLD_TOGETHER:
+            told = [loss for loss in losses if loss.kind == kind]
+            missing = [draw for draw in self._missing if draw.error is not None and draw.error.kind == kind]
+            if not told and not missing:
+                continue
+            detail = told[0].detail if told else str(missing[0].error)
+            count = f"{len(missing)} calls: " if len(missing) > 1 else ""
+            more = f" (and {len(told) - 1} more like it)" if len(told) > 1 else ""
+            sample = missing[0].index if len(missing) == 1 else None
+            place = losses.index(told[0]) if told else len(losses)
+            together = Loss(node=self.node, kind=kind, detail=f"{count}{detail}{more}", sample=sample)
+            losses = [*losses[:place], together, *(loss for loss in losses[place:] if loss.kind != kind)]
+        return losses
+
+
+def _worst(errors: Sequence[ModelError]) -> ModelError:
+    """The error that says most: why a call failed, rather than why another one was not sent."""
+    return next((error for error in errors if error.kind not in _TOLD_TOGETHER), errors[0])

@@ -176,7 +176,8 @@ def _notes(
 ) -> tuple[str, ...]:
     component = architecture.components[nodes[0]]
     total = sum(calls[node] for node in nodes) if len(nodes) > 1 else 0
-    notes = [", ".join(filter(None, [component.summary(), f"{total} calls in all" if total else ""]))]
+    settings = [component.summary(), component.waiting(), f"{total} calls in all" if total else ""]
+    notes = [", ".join(filter(None, settings))]
     if models and isinstance(component, ModelComponent):
         notes.append(label(component.model))
     return tuple(_shortened(note) for note in notes if note.strip())

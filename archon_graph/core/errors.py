@@ -9,14 +9,16 @@ ArchonError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from archon_graph.models.errors import ArchonError, ConfigurationError
+from archon_graph.models.request import Usage
 
 if TYPE_CHECKING:
     from archon_graph.core.state import Loss
+    from archon_graph.models.budget import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,15 +68,27 @@ class NoAnswerError(ArchonError, RuntimeError):
 
     Args:
         losses: Everything that was lost on the way, with the reasons.
+        usage: What the run cost all the same.
+        budget: What it might have spent.
     """
 
-    def __init__(self, losses: Sequence[Loss]) -> None:
+    def __init__(self, losses: Sequence[Loss], usage: Usage | None = None, budget: Budget | None = None) -> None:
         self.losses = tuple(losses)
+        self.usage = usage or Usage()
+        self.budget = budget
+        self.stopped = why_stopped(self.losses)
+        """Why the run ended early: ``budget``, or ``None``."""
+        spent = f" within the budget of {budget}" if self.stopped == "budget" and budget is not None else ""
         reasons = "\n".join(f"- {loss}" for loss in self.losses) or "- no node produced a candidate"
-        super().__init__(f"no candidate is left to answer with:\n{reasons}")
+        super().__init__(f"no candidate is left to answer with{spent}:\n{reasons}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.losses,)
+        return type(self), (self.losses, self.usage, self.budget)
+
+
+def why_stopped(losses: Iterable[Loss]) -> str | None:
+    """Why a run ended early, told by what was lost: ``budget``, or ``None`` if it went to its end."""
+    return "budget" if any(loss.kind == "budget" for loss in losses) else None
 
 
 def _architecture_error(problems: Sequence[Problem], source: str | None) -> ArchitectureError:

@@ -10,6 +10,7 @@ import networkx as nx
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from archon_graph.core.component import Component, ModelComponent
+from archon_graph.models import Prices
 from archon_graph.models.providers import label
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class NodeForecast:
     """Estimate of the tokens sent in all its calls."""
     completion_tokens: int
     """Estimate of the tokens received in all its calls."""
+    money: float | None
+    """Estimate of the cost of all its calls in US dollars; ``None`` if the price of its model is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +58,9 @@ class Preflight:
     """How many calls that chain has: with unlimited concurrency, the time of an answer in calls."""
     nodes: tuple[NodeForecast, ...]
     """Node by node."""
-    money: float | None = None
-    """Cost; ``None`` while no prices are known, which is not zero."""
+    money: float | None
+    """Estimate of the cost in US dollars, from the tokens above; ``None`` if one price is not known, which is not
+    zero."""
 
     @property
     def exact(self) -> bool:
@@ -64,18 +68,28 @@ class Preflight:
         return self.calls == self.fewest_calls
 
 
-def preflight(architecture: Architecture, question: Sequence[Any], *, answer_tokens: int) -> Preflight:
+def preflight(
+    architecture: Architecture, question: Sequence[Any], *, answer_tokens: int, prices: Prices
+) -> Preflight:
     """Predict what a question takes; see `Architecture.preflight`."""
     graph = architecture.graph
     messages: list[BaseMessage] = list(convert_to_messages(list(question)))
     question_tokens = sum(len(str(message.text)) for message in messages) // _CHARACTERS_A_TOKEN + 1
     most_in, fewest_in = _counts(architecture)
     forecasts = [
-        _forecast(component, node, (fewest_in[node], most_in[node]), question_tokens, answer_tokens)
+        _forecast(
+            component,
+            node,
+            (fewest_in[node], most_in[node]),
+            question_tokens=question_tokens,
+            answer_tokens=answer_tokens,
+            prices=prices,
+        )
         for node, component in architecture.components.items()
     ]
     depth = {node: component.calls_in_a_row(most_in[node]) for node, component in architecture.components.items()}
     path = longest_path(graph, depth)
+    money = [forecast.money for forecast in forecasts if forecast.money is not None]
     return Preflight(
         calls=sum(forecast.calls for forecast in forecasts),
         fewest_calls=sum(forecast.fewest_calls for forecast in forecasts),
@@ -84,6 +98,7 @@ def preflight(architecture: Architecture, question: Sequence[Any], *, answer_tok
         critical_path=tuple(node for node in path if depth[node]),
         calls_in_a_row=sum(depth[node] for node in path),
         nodes=tuple(forecasts),
+        money=sum(money) if len(money) == len(forecasts) else None,
     )
 
 
@@ -103,7 +118,13 @@ def _counts(architecture: Architecture) -> tuple[dict[str, int], dict[str, int]]
 
 
 def _forecast(
-    component: Component, node: str, incoming: tuple[int, int], question_tokens: int, answer_tokens: int
+    component: Component,
+    node: str,
+    incoming: tuple[int, int],
+    *,
+    question_tokens: int,
+    answer_tokens: int,
+    prices: Prices,
 ) -> NodeForecast:
     fewest, most = incoming
     idle = not component.starts
@@ -111,20 +132,28 @@ def _forecast(
     fewest_calls = 0 if idle and not fewest else component.fewest_calls(fewest)
     if not isinstance(component, ModelComponent):
         return NodeForecast(
-            node=node, model="", calls=calls, fewest_calls=fewest_calls, prompt_tokens=0, completion_tokens=0
+            node=node,
+            model="",
+            calls=calls,
+            fewest_calls=fewest_calls,
+            prompt_tokens=0,
+            completion_tokens=0,
+            money=0.0,
         )
     own_words = 0
     if component.default_prompt is not None and component.shown(most):
         own_words = sum(map(len, component.words.parts.values())) // _CHARACTERS_A_TOKEN
     answer = min(answer_tokens, component.max_tokens or answer_tokens)
     prompt = question_tokens + own_words + component.shown(most) * answer_tokens
+    model = label(component.model)
     return NodeForecast(
         node=node,
-        model=label(component.model),
+        model=model,
         calls=calls,
         fewest_calls=fewest_calls,
         prompt_tokens=calls * prompt,
         completion_tokens=calls * answer,
+        money=prices.cost_of(model, calls * prompt, calls * answer),
     )
 
 

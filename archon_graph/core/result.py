@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 
-from archon_graph.core.state import CallDict, Candidate, Loss, NodeOutput, outputs_of_turn
+from archon_graph.core.errors import why_stopped
+from archon_graph.core.state import (
+    CallDict,
+    Candidate,
+    Loss,
+    NodeOutput,
+    outputs_of_turn,
+    usage_of,
+    usage_to_state,
+)
 from archon_graph.models import Usage
 
 if TYPE_CHECKING:
@@ -27,7 +36,9 @@ class NodeReport:
     candidates: tuple[Candidate, ...]
     """What it passed on, in order."""
     usage: Usage
-    """What its calls cost."""
+    """What its calls cost, those whose answers were recorded earlier included."""
+    paid: Usage
+    """The part of it that was paid in this run."""
     seconds: float
     """How long it took, from its first call to its last."""
     losses: tuple[Loss, ...]
@@ -47,11 +58,12 @@ class Result:
     nodes: tuple[NodeReport, ...]
     """What each node did, in the order of the architecture."""
     trace: tuple[CallDict, ...]
-    """Every model call as a row: node, model, sample, tokens, seconds, finish reason, error."""
+    """Every draw as a row of plain values: node, model, sample, calls, tokens, money, seconds, finish reason,
+    error, and what went wrong in the attempts before."""
     losses: tuple[Loss, ...]
     """Everything that did not come through; empty in an undisturbed run."""
     stopped: str | None = None
-    """Why the run ended early; ``None`` if it went to its end."""
+    """Why the run ended early: ``budget``; ``None`` if it went to its end. What was not done is in the losses."""
 
     @property
     def answer(self) -> str:
@@ -60,20 +72,27 @@ class Result:
 
     @property
     def usage(self) -> Usage:
-        """What all calls cost together."""
+        """What all calls cost together, those whose answers were recorded earlier included."""
         return Usage.total(node.usage for node in self.nodes)
+
+    @property
+    def paid(self) -> Usage:
+        """The part of it that was paid in this run."""
+        return Usage.total(node.paid for node in self.nodes)
 
     @classmethod
     def from_state(cls, architecture: Architecture, state: Mapping[str, Any]) -> Result:
         """Read the outcome of the last turn from the state a compiled graph returned."""
         outputs = outputs_of_turn(state, architecture.components)
         nodes = tuple(_report(architecture, output) for output in outputs)
+        losses = tuple(loss for node in nodes for loss in node.losses)
         return cls(
             message=state["messages"][-1],
             candidates=tuple(Candidate.from_state(data) for data in state["candidates"]),
             nodes=nodes,
             trace=tuple(call for output in outputs for call in output["calls"]),
-            losses=tuple(loss for node in nodes for loss in node.losses),
+            losses=losses,
+            stopped=why_stopped(losses),
         )
 
     def candidate(self, id: str) -> Candidate:  # noqa: A002 - the field's own name
@@ -99,28 +118,32 @@ class Result:
                     "technique": node.technique,
                     "candidates": [_candidate(candidate) for candidate in node.candidates],
                     "notes": list(node.notes),
-                    "usage": _usage(node.usage, seconds=True),
+                    "usage": usage_to_state(node.usage),
+                    "paid": usage_to_state(node.paid),
                     "seconds": node.seconds,
                 }
                 for node in self.nodes
             ],
-            "usage": _usage(self.usage, seconds=True),
+            "usage": usage_to_state(self.usage),
+            "paid": usage_to_state(self.paid),
             "trace": [dict(call) for call in self.trace],
             "losses": [dict(loss.to_state()) for loss in self.losses],
             "stopped": self.stopped,
         }
 
     def stable_json(self) -> str:
-        """The result without what differs between equal runs: times, message ids, cache status.
+        """The result without what differs between equal runs: times, message ids, what came from a cache.
 
-        Two runs of one architecture with the same seed and a model that repeats itself give the same text.
+        Two runs of one architecture with the same seed and a model that repeats itself, or with a cache or a tape,
+        give the same text.
         """
         data = self.to_dict()
+        for part in (data, *data["nodes"]):
+            del part["paid"], part["usage"]["seconds"]
         for node in data["nodes"]:
-            del node["seconds"], node["usage"]["seconds"]
+            del node["seconds"]
         for call in data["trace"]:
-            del call["seconds"], call["cached"]
-        del data["usage"]["seconds"]
+            del call["seconds"], call["cached"], call["faults"]
         return json.dumps(data, sort_keys=True, ensure_ascii=False, indent=1)
 
 
@@ -130,36 +153,19 @@ def _report(architecture: Architecture, output: NodeOutput) -> NodeReport:
         node=output["node"],
         technique=architecture.components[output["node"]].technique,
         candidates=tuple(Candidate.from_state(data) for data in output["candidates"]),
-        usage=Usage.total(_usage_of(call) for call in calls),
+        usage=Usage.total(usage_of(call) for call in calls),
+        paid=Usage.total(usage_of(call) for call in calls if not call["cached"]),
         seconds=output["seconds"],
         losses=tuple(Loss(**loss) for loss in output["losses"]),
         notes=tuple(output["notes"]),
     )
 
 
-def _usage_of(call: CallDict) -> Usage:
-    return Usage(
-        calls=1,
-        prompt_tokens=call["prompt_tokens"] or 0,
-        completion_tokens=call["completion_tokens"] or 0,
-        unmetered_calls=1 if call["prompt_tokens"] is None else 0,
-        seconds=call["seconds"],
-    )
-
-
-def _usage(usage: Usage, *, seconds: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "unmetered_calls": usage.unmetered_calls,
-    }
-    return {**data, "seconds": usage.seconds} if seconds else data
-
-
 def _candidate(candidate: Candidate) -> dict[str, Any]:
     """A candidate without what only its one call had: message id, times, the provider's own metadata."""
     message = candidate.message
+    usage = usage_to_state(candidate.usage)
+    del usage["seconds"]
     return {
         "id": candidate.id,
         "node": candidate.node,
@@ -171,5 +177,5 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "verdicts": [dict(entry) for entry in candidate.verdicts],
         "test_results": [dict(entry) for entry in candidate.test_results],
         "score": candidate.score,
-        "usage": _usage(candidate.usage, seconds=False),
+        "usage": usage,
     }

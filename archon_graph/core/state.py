@@ -7,15 +7,16 @@ channel of its own, tagged with the number of the turn; a reader takes only what
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, convert_to_messages
 from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
-from archon_graph.models import Usage
+from archon_graph.models import Draw, Usage
 
+_USAGE_FIELDS = tuple(each.name for each in fields(Usage))
 _CHANNEL_PREFIX = "out:"  # a colon cannot stand in a node's name, so no node can collide with a channel
 
 
@@ -56,15 +57,26 @@ class LossDict(TypedDict):
 
 
 class CallDict(TypedDict):
-    """One model call as it lies in the graph state: a row of `Result.trace`."""
+    """One draw as it lies in the graph state: a row of `Result.trace`."""
 
     node: str
     model: str
+    """Who answered."""
     sample: int
+    calls: int
+    """The attempts it took: calls that were paid for, now or when the answer was recorded."""
     prompt_tokens: int | None
+    """Of all attempts; ``None`` if the provider counted none of them."""
     completion_tokens: int | None
+    reasoning_tokens: int | None
+    unmetered_calls: int
+    money: float | None
+    """Of all attempts, in US dollars; ``None`` if the price of none is known."""
+    unpriced_calls: int
     finish_reason: str | None
     error: str | None
+    faults: list[str]
+    """What went wrong in the attempts before the last."""
     cached: bool
     seconds: float
 
@@ -94,6 +106,7 @@ class State(TypedDict, total=False):
 
     messages: Annotated[list[AnyMessage], merge_messages]
     turn: int
+    scope: str
     candidates: list[CandidateDict]
 
 
@@ -118,9 +131,11 @@ class Loss:
     node: str
     """Where it was lost."""
     kind: str
-    """``error`` (a call failed), ``empty`` (an answer without content), ``unreadable`` (a reply that could
-    not be parsed, or only in part), ``no-input`` (no candidate, or no unit test, reached the node), or
-    ``unverified`` (no candidate was verified; what went on is marked)."""
+    """``error`` (a call failed), ``budget`` (a call was not sent, or cut off, because the budget was spent),
+    ``straggler`` (a call was cut off because enough others had answered), ``quorum`` (fewer candidates came than
+    the node waits for), ``empty`` (an answer without content), ``unreadable`` (a reply that could not be parsed,
+    or only in part), ``no-input`` (no candidate, or no unit test, reached the node), or ``unverified`` (no
+    candidate was verified; what went on is marked)."""
     detail: str
     """What happened and what was done instead."""
     sample: int | None = None
@@ -199,16 +214,46 @@ class Candidate:
 
 def usage_to_state(usage: Usage) -> dict[str, Any]:
     """A usage as a plain dict."""
-    return {
-        "calls": usage.calls,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "unmetered_calls": usage.unmetered_calls,
-        "money": usage.money,
-        "unpriced_calls": usage.unpriced_calls,
-        "seconds": usage.seconds,
-    }
+    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
+
+
+def usage_of(call: CallDict) -> Usage:
+    """What a draw cost, from its row."""
+    return Usage(
+        calls=call["calls"],
+        prompt_tokens=call["prompt_tokens"] or 0,
+        completion_tokens=call["completion_tokens"] or 0,
+        reasoning_tokens=call["reasoning_tokens"] or 0,
+        unmetered_calls=call["unmetered_calls"],
+        money=call["money"] or 0.0,
+        unpriced_calls=call["unpriced_calls"],
+        seconds=call["seconds"],
+    )
+
+
+def call_row(node: str, draw: Draw) -> CallDict:
+    """The row of a draw that a node asked for."""
+    usage = draw.usage
+    metered, priced = usage.unmetered_calls < usage.calls, usage.unpriced_calls < usage.calls
+    metadata = draw.message.response_metadata if draw.message is not None else {}
+    finish = metadata.get("finish_reason") or metadata.get("stop_reason")
+    return CallDict(
+        node=node,
+        model=draw.model,
+        sample=draw.index,
+        calls=usage.calls,
+        prompt_tokens=usage.prompt_tokens if metered else None,
+        completion_tokens=usage.completion_tokens if metered else None,
+        reasoning_tokens=usage.reasoning_tokens if metered else None,
+        unmetered_calls=usage.unmetered_calls,
+        money=usage.money if priced else None,
+        unpriced_calls=usage.unpriced_calls,
+        finish_reason=str(finish) if finish else None,
+        error=str(draw.error) if draw.error is not None else None,
+        faults=list(draw.faults),
+        cached=draw.cached,
+        seconds=usage.seconds,
+    )
 
 
 def outputs_of_turn(state: Mapping[str, Any], nodes: Iterable[str]) -> list[NodeOutput]:

@@ -11,6 +11,9 @@
 | ``no-generator`` | error | nothing before a component makes candidates |
 | ``top-k`` | error | more candidates are to be kept than can come in |
 | ``no-tests`` | error | a component judges by unit tests that nothing before it writes |
+| ``quorum-too-large`` | error | a node waits for more candidates than can come in |
+| ``timeout-without-quorum`` | error | a node has a time for stragglers and no quorum that it begins with |
+| ``idle-quorum`` | warning | a node with a quorum shares all it reads with nodes that wait for all |
 | ``many-candidates`` | warning | more than 32 candidates go into one prompt |
 | ``unread-critiques`` | warning | nobody reads a critic's critiques |
 | ``unread-tests`` | warning | nobody reads the unit tests that were written |
@@ -20,7 +23,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import networkx as nx
@@ -62,7 +65,7 @@ def find_problems(graph: nx.DiGraph[str], rules: Rules = "default") -> list[Prob
     """
     if not graph:
         return [_empty()]
-    acyclic = _acyclic_part(graph)
+    acyclic, into = _acyclic_part(graph), counts_into(graph)
     problems = [
         *_names(graph),
         *_cycles(graph),
@@ -71,7 +74,8 @@ def find_problems(graph: nx.DiGraph[str], rules: Rules = "default") -> list[Prob
         *_starts(graph, acyclic),
         *_tests(graph, acyclic),
         *_critiques(graph),
-        *_counts(graph),
+        *_quorums(graph, into),
+        *_counts(graph, into),
         # What reading a file brought up; see archon_graph.core.first_implementation.
         *graph.graph.get("notes", ()),
     ]
@@ -270,8 +274,51 @@ def _critiques(graph: nx.DiGraph[str]) -> Iterator[Problem]:
             )
 
 
-def _counts(graph: nx.DiGraph[str]) -> Iterator[Problem]:
-    into = counts_into(graph)
+def _quorums(graph: nx.DiGraph[str], into: Mapping[str, int | None]) -> Iterator[Problem]:
+    for node, incoming in into.items():
+        component = component_at(graph, node)
+        if component is None:
+            continue
+        needed, patience = component.min_candidates, component.straggler_timeout
+        if needed is not None and incoming is not None and needed > incoming:
+            yield Problem(
+                rule="quorum-too-large",
+                where=node,
+                message=f"min_candidates is {needed}, and only {incoming or 'no'} candidates can come in",
+                way_out=f"Set min_candidates to {incoming} or less, or draw more samples before it"
+                if incoming
+                else "Leave min_candidates out",
+            )
+        if needed is not None:
+            others = {
+                before: [after for after in graph.succ[before] if not _has_quorum(graph, after)]
+                for before in graph.pred[node]
+            }
+            if others and all(others.values()):
+                waiting = ", ".join(dict.fromkeys(after for afters in others.values() for after in afters))
+                yield Problem(
+                    rule="idle-quorum",
+                    where=node,
+                    message=f"whoever it reads is also read by {waiting}, which waits for all candidates, so its "
+                    f"quorum cuts nobody off",
+                    way_out="Set min_candidates there, too, or leave it out here",
+                    severity="warning",
+                )
+        if needed is None and patience is not None:
+            yield Problem(
+                rule="timeout-without-quorum",
+                where=node,
+                message=f"straggler_timeout is {patience:g} seconds, and it waits for all candidates anyway",
+                way_out="Set min_candidates to the number from which on the others are stragglers",
+            )
+
+
+def _has_quorum(graph: nx.DiGraph[str], node: str) -> bool:
+    component = component_at(graph, node)
+    return component is None or component.min_candidates is not None
+
+
+def _counts(graph: nx.DiGraph[str], into: Mapping[str, int | None]) -> Iterator[Problem]:
     for node, incoming in into.items():
         component = component_at(graph, node)
         if component is not None and incoming:

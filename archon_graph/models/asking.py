@@ -136,6 +136,16 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
 def _as_ai_message(message: object) -> AIMessage:
     if not isinstance(message, AIMessage):
         raise TypeError(f"a chat model must answer with an AIMessage, got {type(message).__name__}")
+    mended: dict[str, Any] = {}
     if isinstance(message.content, str) and message.content != (whole := whole_characters(message.content)):
-        return message.model_copy(update={"content": whole})
-    return message
+        mended["content"] = whole
+    if message.usage_metadata is not None and not _is_count(message.usage_metadata):
+        # The answer is as good as any; only what it took is not known.
+        mended["usage_metadata"] = None
+    return message.model_copy(update=mended) if mended else message
+
+
+def _is_count(used: UsageMetadata) -> bool:
+    """Whether a usage consists of numbers: LangChain hands on whatever the server wrote there."""
+    numbers = (used.get("input_tokens"), used.get("output_tokens"))
+    return all(isinstance(number, int) and number >= 0 for number in numbers)

@@ -7,7 +7,7 @@ import copy
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -56,8 +56,6 @@ class _Sent(NamedTuple):
     """The samples that were asked for: those that the budget had room for."""
     replies: list[Reply]
     seconds: float
-    refusal: BudgetError | None
-    """Why the other samples were not asked for."""
 
 
 class Caller:
@@ -126,12 +124,12 @@ class Caller:
         wanted = list(indices)
         refused: dict[int, Draw] = {}
 
+        def refuse(indices: Sequence[int], error: BudgetError) -> None:
+            refused.update(self.failed(opened, indices, error, tally))
+            del wanted[-len(indices) :]
+
         async def attempt() -> _Sent:
-            sent = await self._send(opened, request, wanted, treatment, tally)
-            if sent.refusal is not None:
-                refused.update(self.failed(opened, wanted[len(sent.indices) :], sent.refusal, tally))
-                del wanted[len(sent.indices) :]
-            return sent
+            return await self._send(opened, request, wanted, tally=tally, refuse=refuse)
 
         again = AsyncRetrying(
             stop=stop_after_attempt(treatment.attempts),
@@ -176,14 +174,24 @@ class Caller:
         return {index: draw for part in parts for index, draw in part.items()}
 
     async def _send(
-        self, opened: Opened, request: Request, indices: Sequence[int], treatment: Treatment, tally: Tally
+        self,
+        opened: Opened,
+        request: Request,
+        wanted: Sequence[int],
+        *,
+        tally: Tally,
+        refuse: Callable[[Sequence[int], BudgetError], None],
     ) -> _Sent:
-        """One request, once it may pass; reserved before, booked after."""
+        """One request, once it may pass; reserved before, booked after. What there is no room for is refused."""
+        treatment = self.policies.of(opened.spec)
         async with AsyncExitStack() as stack:
             for lane in treatment.lanes:
                 await stack.enter_async_context(lane.slot())
             await stack.enter_async_context(opened.turn())
-            held, indices, refusal = self._reserve(opened, request, indices)
+            held, refusal = self._reserve(opened, request, len(wanted))
+            indices = list(wanted[: held.calls])
+            if refusal is not None:
+                refuse(wanted[held.calls :], refusal)
             used = Usage(calls=len(indices), unmetered_calls=len(indices))
             tally.calls += 1
             # Waiting for the turn is not the call's time.
@@ -202,7 +210,7 @@ class Caller:
             finally:
                 for ledger in self.ledgers:
                     ledger.settle(held, used)
-        return _Sent(indices, replies, time.perf_counter() - started, refusal)
+        return _Sent(indices, replies, time.perf_counter() - started)
 
     def _drawn(self, opened: Opened, sent: _Sent, tally: Tally) -> dict[int, Draw]:
         # This attempt is in the tally too, but not in vain.
@@ -236,36 +244,34 @@ class Caller:
         )
 
     def _is_free(self, spec: str) -> bool:
-        cost: float | None = self._prices.cost_of(spec, 1_000_000, 1_000_000)
-        return cost == 0
+        return self._prices.is_free(spec)
 
     def _as_model_error(self, error: Exception, opened: Opened) -> ModelError:
         return as_model_error(error, spec=opened.spec, secrets=secrets_of(opened.chat))
 
-    def _reserve(
-        self, opened: Opened, request: Request, indices: Sequence[int]
-    ) -> tuple[Reservation, Sequence[int], BudgetError | None]:
-        """Set aside what a request can take, for as many of the samples as there is room for.
+    def _reserve(self, opened: Opened, request: Request, samples: int) -> tuple[Reservation, BudgetError | None]:
+        """Set aside what a request can take, for as many samples as there is room for.
+
+        Returns:
+            What was set aside, and why it is not for all of them, if it is not.
 
         Raises:
             BudgetError: There is room for none.
         """
         if not self.ledgers:
-            return Reservation(calls=len(indices)), indices, None
+            return Reservation(calls=samples), None
         each = self._worst_case(opened, request)
         refusal: BudgetError | None = None
-        samples = len(indices)
-        while True:
-            wanted = Reservation(calls=samples, tokens=samples * each.tokens, money=samples * each.money)
+        for fewer in range(samples, 0, -1):
+            held = Reservation(calls=fewer, tokens=fewer * each.tokens, money=fewer * each.money)
             try:
-                reserve_from(self.ledgers, wanted, model=opened.spec)
+                reserve_from(self.ledgers, held, model=opened.spec)
             except BudgetError as error:
-                if samples == 1:
-                    raise
                 refusal = error
-                samples -= 1
             else:
-                return wanted, indices[:samples], refusal
+                return held, refusal
+        assert refusal is not None  # noqa: S101 - nobody asks for no samples
+        raise refusal
 
     def _worst_case(self, opened: Opened, request: Request) -> Reservation:
         """What one sample can take.

@@ -147,13 +147,15 @@ def _bad_provider(provider: object) -> Iterator[str]:
         return
     name = provider.partition(":")[0]
     if name != provider:
-        yield f"a key is given for a provider, not for a model: {name!r}"
+        yield "a key is given for a provider, not for a model" + f": {name!r}" * (name in price_list.PROVIDERS)
     elif provider not in price_list.PROVIDERS:
         # LangChain may know more providers; only what is close to one of ours is a slip.
         word = provider.lower().removesuffix("_key").removesuffix("_api")
         close = difflib.get_close_matches(word, price_list.PROVIDERS, n=1, cutoff=0.8)
         if close:
             yield f"no provider is called that (did you mean {close[0]!r}?)"
+        elif not re.fullmatch(r"[a-z][a-z0-9_]*", provider):
+            yield "a provider's name is written in small letters, as in 'openai'"
 
 
 def _bad_key(value: object) -> Iterator[str]:

@@ -20,7 +20,7 @@ from langchain_core.messages.ai import UsageMetadata
 
 if TYPE_CHECKING:
     # Imported when the first price is looked up: it takes a tenth of a second.
-    from genai_prices.types import MatchLogic, ModelInfo, ModelPrice, Usage
+    from genai_prices.types import ModelInfo, ModelPrice, Usage
 
 _PACKAGE = "genai-prices"
 # By the provider's name in LangChain. Where a provider serves whatever its user has put there, under any name, a
@@ -226,34 +226,17 @@ def _is_meant(model: ModelInfo, name: str) -> bool:
     stem = _VERSION.sub("", name, count=1)
     for spelt in (model.id.lower(), *_spelt_out(model.match)):
         start = name.find(spelt)
-        if not 0 <= start < len(stem) or not _WHERE.fullmatch(name, 0, start):
-            continue
-        # It reaches to the version, or into it.
-        if spelt.startswith(stem[start:]):
+        # It begins where the name does, and reaches to the version, or into it.
+        if start >= 0 and _WHERE.fullmatch(name, 0, start) and spelt.startswith(stem[start:]):
             return True
-    return any(pattern.endswith("$") and re.fullmatch(pattern, name) for pattern in _patterns(model.match))
+    return False
 
 
-def _spelt_out(logic: MatchLogic) -> Iterator[str]:
+def _spelt_out(logic: Any) -> Iterator[str]:
     """The names, and beginnings, ends and parts of names, that the list matches by."""
-    for clause in _clauses(logic):
-        for kind in ("equals", "starts_with", "ends_with", "contains"):
-            text = getattr(clause, kind, None)
-            if text:
-                yield text.lower()
-
-
-def _patterns(logic: MatchLogic) -> Iterator[str]:
-    for clause in _clauses(logic):
-        pattern = getattr(clause, "regex", None)
-        if pattern:
-            yield pattern
-
-
-def _clauses(logic: Any) -> Iterator[Any]:
-    within = getattr(logic, "or_", None) or getattr(logic, "and_", None)
-    if within is None:
-        yield logic
-        return
-    for each in within:
-        yield from _clauses(each)
+    for each in getattr(logic, "or_", None) or getattr(logic, "and_", None) or ():
+        yield from _spelt_out(each)
+    for kind in ("equals", "starts_with", "ends_with", "contains"):
+        text: str = getattr(logic, kind, "")
+        if text:
+            yield text.lower()

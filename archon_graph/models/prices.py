@@ -90,12 +90,17 @@ class Price:
         if problems:
             raise ValueError("; ".join(problems))
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it costs nothing, whatever is used."""
+        return not (self.prompt or self.completion or self.cached_prompt)
+
     def cost(self, message: AIMessage) -> float | None:
         """US dollars that this answer cost; ``None`` if its provider did not say what it used."""
         used = message.usage_metadata
         if used is None:
             # Of a model that costs nothing, nothing need be told.
-            return None if self.prompt or self.completion or self.cached_prompt else 0.0
+            return 0.0 if self.is_free else None
         prompt, completion = used["input_tokens"], used["output_tokens"]
         cached = (used.get("input_token_details") or {}).get("cache_read") or 0
         if not (0 <= cached <= prompt and completion >= 0):
@@ -182,6 +187,11 @@ class Prices:
         """
         price = self.of(spec)
         return None if price is None else price.cost_of(prompt_tokens, completion_tokens)
+
+    def is_free(self, spec: str) -> bool:
+        """Whether calls of this model are known to cost nothing, whatever they use."""
+        price = self.of(spec)
+        return isinstance(price, Price) and price.is_free
 
     def _find(self, spec: str) -> PriceLike | None:
         name_or_class, _, model = spec.partition(":")

@@ -67,7 +67,7 @@ def remember(secrets: Iterable[str]) -> None:
     last ones are known.
     """
     global _remembered  # noqa: PLW0603 - one memory for the process: what is secret here is secret everywhere
-    new = [value for value in (secret.strip() for secret in secrets) if _is_long(value)]
+    new = dict.fromkeys(value for value in (secret.strip() for secret in secrets) if _is_long(value))
     with _lock:
         # Those that are told again come last: they are in use.
         known = [*(value for value in _remembered if value not in new), *new]

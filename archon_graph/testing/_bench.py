@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 import pytest
 from langchain_core.messages import BaseMessage
-from langgraph.types import RetryPolicy
 
 from archon_graph.core import (
     Architecture,
@@ -33,7 +32,7 @@ from archon_graph.core import (
     Result,
 )
 from archon_graph.core.sync import run_sync
-from archon_graph.models import Client, ModelError, ScriptedCall, ScriptedModel
+from archon_graph.models import Budget, Client, ModelPolicy, ScriptedCall, ScriptedModel
 from archon_graph.models.scripted import Reply
 from archon_graph.testing import _replies
 from archon_graph.testing._material import SOURCE, Source, candidates, tests
@@ -153,16 +152,9 @@ class Bench:
         return self._compiled[behind]
 
     def compile(self, architecture: Architecture, **options: Any) -> Any:
-        """The graph, with the retries of a real run but none of their waiting."""
-        retries = RetryPolicy(
-            initial_interval=0.001,
-            backoff_factor=1.0,
-            max_attempts=3,
-            jitter=False,
-            retry_on=lambda error: isinstance(error, ModelError) and error.retryable,
-        )
+        """The graph, as it is compiled for real runs."""
         try:
-            return architecture.compile(retry_policy=retries, **options)
+            return architecture.compile(**options)
         except ArchitectureError as error:
             broken(
                 "A component can stand behind one that makes candidates.",
@@ -192,6 +184,7 @@ class Bench:
         alone: bool = False,
         reply: Callable[[ScriptedCall], Reply] | None = None,
         latency: Callable[[], float] | None = None,
+        most_calls: int | None = None,
     ) -> Run:
         """Run the component once; an error that is no `NoAnswerError` fails the test."""
         incoming = () if alone else tuple(candidates(self.count) if given is None else given)
@@ -200,7 +193,7 @@ class Bench:
         architecture, graph = self.graph(behind=not alone)
         messages = question if not isinstance(question, str) else [{"role": "user", "content": question}]
         started = time.perf_counter()
-        state, error = self.attempt(graph, messages, situation)
+        state, error = self.attempt(graph, messages, situation, most_calls=most_calls)
         seconds = time.perf_counter() - started
         result = Result.from_state(architecture, state) if state else None
         reports = {report.node: report for report in result.nodes} if result is not None else {}
@@ -218,11 +211,18 @@ class Bench:
         )
 
     def attempt(
-        self, graph: Any, messages: Sequence[Any], situation: str, config: Any = None
+        self,
+        graph: Any,
+        messages: Sequence[Any],
+        situation: str,
+        config: Any = None,
+        *,
+        most_calls: int | None = None,
     ) -> tuple[Mapping[str, Any], NoAnswerError | None]:
         """Run a graph to its state, or to the error that says that no candidate was left."""
         try:
-            return run_sync(asyncio.wait_for(self.start(graph, messages, config), _LONGEST_RUN)), None
+            run = self.start(graph, messages, config, most_calls=most_calls)
+            return run_sync(asyncio.wait_for(run, _LONGEST_RUN)), None
         except NoAnswerError as error:
             return {}, error
         except TimeoutError:
@@ -240,9 +240,14 @@ class Bench:
             way_out,
         )
 
-    async def start(self, graph: Any, messages: Sequence[Any], config: Any = None) -> Any:
-        """The coroutine of a run, through a client of its own."""
-        return await graph.ainvoke({"messages": list(messages)}, config, context={"client": Client(), "seed": 0})
+    async def start(
+        self, graph: Any, messages: Sequence[Any], config: Any = None, *, most_calls: int | None = None
+    ) -> Any:
+        """The coroutine of a run, through a client of its own: with its repeats, but none of their waiting."""
+        client = Client(policies={"*": ModelPolicy(first_wait=0)})
+        budget = None if most_calls is None else Budget(calls=most_calls)
+        context = {"client": client, "seed": 0, "budget": budget}
+        return await graph.ainvoke({"messages": list(messages)}, config, context=context)
 
     def bad_replies(self) -> Iterator[tuple[str, Reply]]:
         """Every bad reply, each with what it is; in JSON also those that almost have the forms it asks for."""

@@ -93,6 +93,31 @@ class ModelLaws:
                 )
                 _check_failed_run(bench, run, must_tell=bool(run.calls))
 
+    def test_a_spent_budget_is_survived(self, component: ComponentFactory, good_reply: GoodReply) -> None:
+        """A budget that does not reach for every call is kept, and what it was missing for is on record.
+
+        As with a model that fails, a component that was given candidates passes some on.
+        """
+        for bench in asking_benches(component, good_reply):
+            count = len(bench.run().calls)
+            for most in range(min(count, _MOST_SINGLE_CALLS)):
+                situation = f"with a budget of {most} of the {count} calls it takes"
+                run = bench.run(most_calls=most, situation=situation)
+                _check_something_left(bench, run)
+                if len(run.calls) > most:
+                    broken(
+                        "A budget is never exceeded.",
+                        f"{run.situation}: {len(run.calls)} calls were made",
+                        "Ask models through context.draw alone",
+                    )
+                if not any(loss.kind == "budget" for loss in run.losses):
+                    broken(
+                        "What the budget was missing for is on record.",
+                        f"{run.situation}: no loss of the kind 'budget'; losses: {list(map(str, run.losses))}",
+                        "Ask models through context.draw alone, and let ModelError pass or record it with "
+                        "context.lose_to(error, 'what was done instead')",
+                    )
+
     def test_cancelling_ends_the_calls(self, component: ComponentFactory, good_reply: GoodReply) -> None:
         """A run that is cancelled during a call, the first or the last, ends at once and calls no more."""
         for bench in asking_benches(component, good_reply):
@@ -220,7 +245,8 @@ def _check_counts(bench: Bench, run: Run, count: int) -> None:
                 f"{run.situation}: {number} in fact; {what}({count}) is {most}, {fewest}({count}) is {least}",
                 f"Override {what}() to give the most, and {fewest}() to give the least if it depends on replies",
             )
-    recorded = sum(row["node"] == TESTED for row in run.result.trace) if run.result is not None else made
+    rows = [row for row in run.result.trace if row["node"] == TESTED] if run.result is not None else None
+    recorded = made if rows is None else sum(row["calls"] for row in rows)
     if recorded != made:
         broken(
             "Every call is on record.",

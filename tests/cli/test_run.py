@@ -137,9 +137,9 @@ def test_system_message_and_seed_get_through(command: Command, monkeypatch: pyte
     seeds: list[int] = []
     original = Client.draw
 
-    async def draw(self: Client, request: Request, indices: Any) -> Any:
+    async def draw(self: Client, request: Request, indices: Any, **more: Any) -> Any:
         seeds.append(request.replicate)
-        return await original(self, request, indices)
+        return await original(self, request, indices, **more)
 
     monkeypatch.setattr(Client, "draw", draw)
     model = ScriptedModel(lambda call: " | ".join(message.type for message in call.messages))

@@ -16,6 +16,7 @@ from langgraph.types import RetryPolicy
 from archon_graph import (
     Architecture,
     ArchitectureError,
+    Client,
     ConfigurationError,
     Fuser,
     Generator,
@@ -26,10 +27,16 @@ from archon_graph import (
     ScriptedModel,
 )
 from archon_graph.core.compiler import sample_ranges
+from archon_graph.models import ModelPolicy
 from tests.replies import good_model
 from tests.strategies import dags
 
 NO_WAIT = RetryPolicy(initial_interval=0.0, jitter=False, max_attempts=3, retry_on=lambda error: error.retryable)
+
+
+def no_repeats() -> dict[str, Any]:
+    """The context of a run whose client tries every call once."""
+    return {"client": Client(policies={"*": ModelPolicy(attempts=1)})}
 
 
 def echo(prefix: str = "") -> ScriptedModel:
@@ -157,17 +164,26 @@ async def test_everything_lost_is_an_error_that_lists_the_losses():
     assert [loss.kind for loss in caught.value.losses] == ["error", "no-input", "no-input"]
 
 
+async def test_a_passing_fault_is_repeated_and_every_call_counted():
+    """Two failures and an answer are one draw of three calls on the record; nothing is lost."""
+    fault = ModelError("overloaded", model="m", retryable=True)
+    result = await Generator(ScriptedModel([fault, fault, "at last"])).alone().arun("q")
+    assert (result.answer, result.usage.calls, result.losses) == ("at last", 3, ())
+    [row] = result.trace
+    assert (row["calls"], row["error"], len(row["faults"])) == (3, None, 2)
+
+
 @pytest.mark.parametrize("face", ["async", "sync"])
-async def test_a_passing_fault_is_retried_and_every_call_counted(face: str):
+async def test_langgraphs_own_retries_leave_every_call_on_record(face: str):
     """Two failures and an answer are three calls on the record."""
     fault = ModelError("overloaded", model="m", retryable=True)
     model = ScriptedModel([fault, fault, "at last"])
     architecture = Generator(model).alone()
     graph = architecture.compile(retry_policy=NO_WAIT)
     if face == "async":
-        state = await graph.ainvoke(question())
+        state = await graph.ainvoke(question(), context=no_repeats())
     else:
-        state = await asyncio.to_thread(graph.invoke, question())
+        state = await asyncio.to_thread(graph.invoke, question(), context=no_repeats())
     result = Result.from_state(architecture, state)
     assert result.answer == "at last"
     assert result.usage.calls == 3
@@ -179,7 +195,7 @@ async def test_when_retries_run_out_the_provider_error_is_on_the_record():
     """Not an error of ours about a variable (KNOWN_FAILURES 18)."""
     model = ScriptedModel(lambda call: ModelError("overloaded", model="m", retryable=True))
     graph = ([Generator(model), Generator(echo())] | Ranker(echo())).compile(retry_policy=NO_WAIT)
-    state = await graph.ainvoke(question())
+    state = await graph.ainvoke(question(), context=no_repeats())
     assert len(model.calls) == 3
     assert "overloaded" in state["out:generator_1"]["losses"][0]["detail"]
     assert len(state["out:generator_1"]["calls"]) == 3
@@ -198,7 +214,7 @@ async def test_retry_policy_for_one_node():
     fault = ModelError("overloaded", model="m", retryable=True)
     one, two = ScriptedModel([fault, "one"]), ScriptedModel([fault, "two"])
     graph = ([Generator(one), Generator(two)] | Ranker(echo())).compile(retry_policy={"generator_1": NO_WAIT})
-    state = await graph.ainvoke(question())
+    state = await graph.ainvoke(question(), context=no_repeats())
     assert state["messages"][-1].text == "one"
     assert len(two.calls) == 1
 

@@ -22,6 +22,9 @@ APPLICATION_ID = int.from_bytes(b"AGrc")
 SCHEMA = 1
 """Version of the tables below."""
 
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What `sqlite3` raises, the latter where a damaged file puts its bytes into an error of SQLite's."""
+
 _TABLES = (
     """CREATE TABLE requests (
         id INTEGER PRIMARY KEY,
@@ -83,7 +86,7 @@ def ensure(path: Path) -> None:
         _require_access(path)
     except CacheError:
         raise
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *ERRORS) as error:
         raise CacheError(f"no cache can be made at {path}: {_reason(error)}; give another path") from error
     for look in range(_LOOKS):
         problem = _problem(path)
@@ -141,7 +144,7 @@ def translated(path: Path) -> Iterator[None]:
     """Turns SQLite's errors into `CacheError`."""
     try:
         yield
-    except sqlite3.Error as error:
+    except ERRORS as error:
         fail(path, error)
 
 
@@ -158,6 +161,8 @@ def damaged(path: Path, what: str) -> CacheError:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it is damaged"
     name = getattr(error, "sqlite_errorname", None) or ""
     for beginning, meaning in (
         ("SQLITE_BUSY", f"another process has been writing to it for {_WRITE_WAIT:.0f} seconds"),
@@ -192,8 +197,8 @@ def _make(path: Path) -> None:
         os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with contextlib.closing(connect(aside, writes=True)) as connection:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             with transaction(connection):
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 for statement in _TABLES:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")

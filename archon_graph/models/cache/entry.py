@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import AIMessage
 from pydantic import ValidationError
 
-from archon_graph.models.cache.plain import blanked, compact, plain, plain_items
+from archon_graph.models.cache.plain import blanked, plain, plain_items, written
 from archon_graph.models.json_schema import whole_characters
 from archon_graph.models.redact import blank
 from archon_graph.models.request import Usage
@@ -72,12 +72,12 @@ def pack(entry: Entry, secrets: Iterable[str] = ()) -> Packed:
         kept = plain_items(getattr(message, name) or {}, leave_out=("headers",))
         if kept:
             form[name] = kept
-    data = None if entry.data is None else compact(blanked(plain(entry.data, finite=False), secrets))
+    data = None if entry.data is None else written(blanked(plain(entry.data, finite=False), secrets))
     spent = {name: value for name, each in _USAGE.items() if (value := getattr(entry.usage, name)) != each.default}
     return Packed(
-        message=compact(blanked(form, secrets)),
+        message=written(blanked(form, secrets)),
         data=data,
-        usage=compact(spent),
+        usage=written(spent),
         model=whole_characters(blank(entry.model, secrets)),
     )
 
@@ -110,8 +110,8 @@ def repacked(packed: Packed, secrets: Iterable[str]) -> Packed:
     """What somebody else packed, as if it had been packed here."""
     secrets = list(secrets)
     return Packed(
-        message=compact(blanked(json.loads(packed.message), secrets)),
-        data=None if packed.data is None else compact(blanked(json.loads(packed.data), secrets)),
+        message=written(blanked(json.loads(packed.message), secrets)),
+        data=None if packed.data is None else written(blanked(json.loads(packed.data), secrets)),
         usage=packed.usage,
         model=whole_characters(blank(packed.model, secrets)),
     )

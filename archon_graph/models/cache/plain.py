@@ -81,13 +81,8 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def compact(value: Any) -> str:
-    """Plain data as JSON in the order it is in, in a text that can be written down.
-
-    Raises:
-        NotPlainError: It is no plain data.
-    """
-    data = plain(value, finite=False)
+def written(data: Any) -> str:
+    """Plain data as JSON in the order it is in, in a text that can be written down."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     try:
         text.encode("utf-8")

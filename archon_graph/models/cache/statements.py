@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from archon_graph.models.cache import database
 from archon_graph.models.cache.entry import Packed, usage_of
-from archon_graph.models.cache.plain import blanked, compact
+from archon_graph.models.cache.plain import blanked, written
 from archon_graph.models.cache.rows import CacheStats, FactRow, RequestRow, ResponseRow, by_model
 from archon_graph.models.json_schema import whole_characters
 from archon_graph.models.request import Usage
@@ -22,7 +22,9 @@ from archon_graph.models.request import Usage
 FIND = """SELECT sample, message, data, usage, responses.model, sum
     FROM requests JOIN responses ON responses.request = requests.id
     WHERE digest = ? AND replicate = ? AND sample BETWEEN ? AND ? AND created >= ?"""
-STANDS = "SELECT message, data, usage, model FROM responses WHERE request = ? AND replicate = ? AND sample = ?"
+STANDS = (
+    "SELECT message, data, usage, model, sum FROM responses WHERE request = ? AND replicate = ? AND sample = ?"
+)
 SAMPLES = """SELECT replicate, sample FROM requests JOIN responses ON responses.request = requests.id
     WHERE digest = ?"""
 NOTE = "INSERT OR REPLACE INTO facts (model, label, offers_json) VALUES (?, ?, ?)"
@@ -34,9 +36,9 @@ _PUT_RESPONSE = """INSERT OR IGNORE INTO responses
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _EXPIRED = "DELETE FROM responses WHERE request = ? AND replicate = ? AND sample = ? AND created < ?"
 _UNUSED = "DELETE FROM requests WHERE NOT EXISTS (SELECT 1 FROM responses WHERE request = requests.id)"
-_OLDEST = "SELECT id, request FROM responses ORDER BY created, id LIMIT ?"
-# How many answers may be written before their age is looked at, and how many of the oldest go at a time.
-_TIDY_EVERY, _AT_ONCE = 500, 100
+_OLDEST = "SELECT id, request, bytes FROM responses ORDER BY created, id"
+# How many answers may be written before their age is looked at.
+_TIDY_EVERY = 500
 # Cleared this far below the limit, so that not every batch has to clear again.
 _ROOM = 0.95
 
@@ -102,8 +104,8 @@ def put_request(connection: sqlite3.Connection, row: RequestRow, secrets: Iterab
     """See that the request has a row; its number."""
     found = connection.execute("SELECT id FROM requests WHERE digest = ?", (row.digest,)).fetchone()
     if found is None:
-        record = compact(blanked(row.record, secrets)) if keep and row.record is not None else None
-        values = (row.digest, whole_characters(row.label), compact(row.parts), record)
+        record = written(blanked(row.record, secrets)) if keep and row.record is not None else None
+        values = (row.digest, whole_characters(row.label), written(row.parts), record)
         return connection.execute(_PUT_REQUEST, values).lastrowid or 0
     return int(found[0])
 
@@ -236,8 +238,13 @@ class Tidier:
 
 
 def _remove_oldest(connection: sqlite3.Connection, most: int) -> None:
-    while _used(connection) > most:
-        oldest = connection.execute(_OLDEST, (_AT_ONCE,)).fetchall()
+    while (excess := _used(connection) - most) > 0:
+        oldest = []
+        for number, request, size in connection.execute(_OLDEST):
+            oldest.append((number, request))
+            excess -= size
+            if excess <= 0:
+                break
         if not oldest:
             return
         connection.executemany("DELETE FROM responses WHERE id = ?", [(number,) for number, _ in oldest])

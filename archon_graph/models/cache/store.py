@@ -7,25 +7,19 @@ write-ahead log: any number of threads, event loops and processes may use it at 
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from archon_graph.models.cache import database, statements, tapefile
-from archon_graph.models.cache.entry import Entry, Packed, pack, repacked, unpack
+from archon_graph.models.cache.entry import Entry, Packed, unpack
+from archon_graph.models.cache.hands import Hands, Holder
 from archon_graph.models.cache.identity import Identity
 from archon_graph.models.cache.nearest import miss
-from archon_graph.models.cache.plain import NotPlainError
-from archon_graph.models.cache.rows import CacheStats, RequestRow, ResponseRow
+from archon_graph.models.cache.recorder import Recorder
+from archon_graph.models.cache.rows import CacheStats, ResponseRow
 from archon_graph.models.cache.statements import Limits
-from archon_graph.models.cache.writer import Writer
-from archon_graph.models.errors import CacheError
-from archon_graph.models.redact import secret_values
 
 _DAY = 86_400.0
 
@@ -64,13 +58,9 @@ class ResponseCache:
             bytes=None if max_megabytes is None else int(max_megabytes * 1e6),
             seconds=None if max_age_days is None else max_age_days * _DAY,
         )
-        self._recorder = _Recorder(keep_requests=keep_requests, limits=self._limits)
-        self._lock = threading.Lock()
-        self._closed = False
+        self._recorder = Recorder(keep_requests=keep_requests, limits=self._limits)
         database.ensure(self.path)
-        self._hands: _Hands | None = _Hands(self.path, self._limits)
-        self._at_the_end = weakref.finalize(self, self._hands.close)
-        _caches.add(self)
+        self._holder = Holder(self.path, self._limits)
 
     def find(self, identity: Identity, replicate: int, samples: Sequence[int]) -> dict[int, Entry]:
         """Those of the samples that are recorded. Waits for nobody who writes.
@@ -107,7 +97,8 @@ class ResponseCache:
 
         Returns:
             What now stands there. Where another process was first, that is its answer, so that both go on with
-            the same one. An answer that JSON cannot hold is not recorded, and stands for itself.
+            the same one. An answer that could not be read back as it is (it holds objects, or is no valid message)
+            is not recorded, and stands for itself.
 
         Raises:
             CacheError: They cannot be written.
@@ -137,8 +128,10 @@ class ResponseCache:
         )
         try:
             return await future
-        except sqlite3.Error as error:
+        except database.ERRORS as error:
             database.fail(self.path, error)
+        except ValueError as error:
+            raise database.damaged(self.path, str(error)) from error
 
     def fact(self, identity: Identity) -> bool | None:
         """Whether the identity's model offers JSON; ``None`` if that was never noted.
@@ -244,8 +237,7 @@ class ResponseCache:
 
     def close(self) -> None:
         """Write what is queued and close the file; a second time does nothing."""
-        self._closed = True
-        self._at_the_end()
+        self._holder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -253,117 +245,10 @@ class ResponseCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _get(self) -> _Hands:
-        """What reads and writes, made anew in a forked child."""
-        if self._closed:
-            raise CacheError(f"the cache {self.path} was closed")
-        hands = self._hands
-        if hands is None:
-            with self._lock:
-                hands = self._hands
-                if hands is None:
-                    hands = self._hands = _Hands(self.path, self._limits)
-                    self._at_the_end = weakref.finalize(self, hands.close)
-        return hands
+    def _get(self) -> Hands:
+        return self._holder.get()
 
     def _snapshot(self) -> statements.Snapshot:
-        """All as it is at one moment, on a connection of its own: it may take long."""
-        self._get()
+        """All that was added by now, on a connection of its own: to read it may take long."""
+        self._get().writer.call(lambda _: None, alone=True)
         return statements.Snapshot(self.path)
-
-    def _forked(self) -> None:
-        """Leave the parent's connections alone: to use or even to close them here could harm its file."""
-        if self._hands is not None:
-            _inherited.append(self._hands)
-            self._hands = None
-        self._at_the_end.detach()
-        self._lock = threading.Lock()
-
-
-class _Hands:
-    """What a process has in hand of a cache: a connection that reads, and a thread that writes."""
-
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        with database.translated(path):
-            self._reader = database.connect(path)
-        self.writer = Writer(path, statements.Tidier(limits))
-
-    def read(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
-        """All rows at once: a reader that stopped half-way would keep the log from being written back."""
-        try:
-            with self._lock:
-                return self._reader.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            database.fail(self._path, error)
-
-    def close(self) -> None:
-        self.writer.close()
-        with self._lock:
-            self._reader.close()
-
-
-class _Recorder:
-    """Writes down answers, inside a transaction."""
-
-    def __init__(self, *, keep_requests: bool, limits: Limits) -> None:
-        self._keep_requests = keep_requests
-        self._limits = limits
-
-    def record(
-        self,
-        connection: sqlite3.Connection,
-        identity: Identity,
-        replicate: int,
-        entries: Mapping[int, Entry],
-        more_secrets: Iterable[str],
-    ) -> dict[int, Entry]:
-        """Record the entries; what then stands in their places."""
-        secrets = secret_values(more_secrets)
-        row = RequestRow(identity.digest, identity.label, identity.parts, identity.record)
-        request: int | None = None
-        stands: dict[int, Entry] = {}
-        for sample, entry in entries.items():
-            try:
-                packed = pack(entry, secrets)
-            except NotPlainError:
-                stands[sample] = entry
-                continue
-            if request is None:
-                request = statements.put_request(connection, row, secrets, keep=self._keep_requests)
-            answer = ResponseRow(identity.digest, replicate, sample, packed)
-            if not statements.put_response(connection, request, answer, self._limits):
-                place = (request, replicate, sample)
-                packed = Packed(*connection.execute(statements.STANDS, place).fetchone())
-            stands[sample] = unpack(packed)
-        return stands
-
-    def take_in(self, connection: sqlite3.Connection, contents: tapefile.Contents) -> int:
-        """Merge a tape; how many answers were new."""
-        secrets = secret_values()
-        for fact in contents.facts.values():
-            connection.execute(statements.NOTE_IF_NEW, fact)
-        new = 0
-        for digest, samples in contents.responses.items():
-            request = statements.put_request(
-                connection, contents.requests[digest], secrets, keep=self._keep_requests
-            )
-            for (replicate, sample), packed in samples.items():
-                answer = ResponseRow(digest, replicate, sample, repacked(packed, secrets))
-                new += statements.put_response(connection, request, answer, self._limits)
-        return new
-
-
-_caches: weakref.WeakSet[ResponseCache] = weakref.WeakSet()
-_inherited: list[_Hands] = []
-"""A forked child's copies of what its parent had in hand; kept, so that they are never closed."""
-
-
-def _after_fork() -> None:
-    for cache in list(_caches):
-        cache._forked()  # noqa: SLF001 - of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from archon_graph.models.cache.entry import Packed, unpack
-from archon_graph.models.cache.plain import compact
+from archon_graph.models.cache.plain import written
 from archon_graph.models.cache.rows import FactRow, RequestRow, ResponseRow
 from archon_graph.models.errors import CacheError
 
@@ -110,21 +110,21 @@ def _lines(
     counts: tuple[int, int],
     hashes_only: bool,  # noqa: FBT001 - `write` names it
 ) -> Iterator[str]:
-    yield compact({_MARK: VERSION, "hashes_only": hashes_only, "requests": counts[0], "responses": counts[1]})
+    yield written({_MARK: VERSION, "hashes_only": hashes_only, "requests": counts[0], "responses": counts[1]})
     for fact in facts:
-        yield compact({"fact": fact.model, "label": fact.label, "offers_json": fact.offers_json})
+        yield written({"fact": fact.model, "label": fact.label, "offers_json": fact.offers_json})
     for row in requests:
         form: dict[str, Any] = {"request": row.digest, "label": row.label, "parts": row.parts}
         if row.record is not None and not hashes_only:
             form["record"] = row.record
-        yield compact(form)
+        yield written(form)
     for answer in responses:
         packed = answer.packed
         form = {"response": answer.digest, "replicate": answer.replicate, "sample": answer.sample}
         form |= {"message": json.loads(packed.message)}
         if packed.data is not None:
             form["data"] = json.loads(packed.data)
-        yield compact(form | {"usage": json.loads(packed.usage), "model": packed.model})
+        yield written(form | {"usage": json.loads(packed.usage), "model": packed.model})
 
 
 def read(path: Path) -> Contents:
@@ -189,7 +189,10 @@ class _Reader:
         kind = next((kind for kind in kinds if kind in form), None)
         if kind is None:
             raise self._error(f"a line has one of the fields {', '.join(kinds)}; this one has {', '.join(form)}")
-        kinds[kind](form)
+        try:
+            kinds[kind](form)
+        except RecursionError:
+            raise self._error("nested too deeply") from None
 
     def finished(self) -> Contents:
         if self._promised is None:
@@ -234,9 +237,9 @@ class _Reader:
         if digest not in self._contents.requests:
             raise self._error("field 'response': its request is on no earlier line")
         packed = Packed(
-            message=compact(self._field(form, "message", dict)),
-            data=compact(self._field(form, "data", dict)) if "data" in form else None,
-            usage=compact(self._field(form, "usage", dict)),
+            message=written(self._field(form, "message", dict)),
+            data=written(self._field(form, "data", dict)) if "data" in form else None,
+            usage=written(self._field(form, "usage", dict)),
             model=self._field(form, "model", str),
         )
         try:

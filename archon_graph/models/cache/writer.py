@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from archon_graph.models.cache.database import connect, transaction
+from archon_graph.models.cache.database import ERRORS, connect, transaction
 
 T = TypeVar("T")
+# Most pieces of work in one transaction, and seconds between two, so that none waits for long.
+_BATCH, _BREATH = 200, 0.001
 
 
 class _Job(NamedTuple):
@@ -83,6 +86,19 @@ class Writer:
             # end of its queue.
             self._executor.shutdown(wait=False)
 
+    def hold(self) -> None:
+        """Wait until nothing is being written, and see that nothing is."""
+        self._writing.acquire()
+
+    def let_go(self) -> None:
+        """Go on writing."""
+        self._writing.release()
+
+    def put_away(self) -> None:
+        """Close the file without writing what is queued: in a child of `os.fork`, whose parent will."""
+        if self._connection is not None:
+            self._connection.close()
+
     def _soon(self, step: Callable[[], None]) -> None:
         try:
             self._executor.submit(step)
@@ -93,22 +109,26 @@ class Writer:
     def _drain(self) -> None:
         """Write all that is queued by now: the first of many finds the others' jobs there, too."""
         with self._writing:
-            jobs: list[_Job] = []
-            while self._jobs:
-                jobs.append(self._jobs.popleft())
-            batch: list[_Job] = []
-            for job in jobs:
-                if job.alone:
-                    self._commit(batch)
-                    self._commit([job])
-                    batch = []
-                else:
-                    batch.append(job)
-            self._commit(batch)
-            if jobs and self._connection is not None:
-                # It tidies up: what it cannot do now, it does another time.
-                with contextlib.suppress(sqlite3.Error):
-                    self._afterwards(self._connection)
+            while batch := self._next_batch():
+                self._commit(batch)
+                if self._connection is not None:
+                    # It tidies up: what it cannot do now, it does another time.
+                    with contextlib.suppress(*ERRORS):
+                        self._afterwards(self._connection)
+                if self._jobs:
+                    # Processes that wait for the file look now and then whether it is free: it has to be.
+                    time.sleep(_BREATH)
+
+    def _next_batch(self) -> list[_Job]:
+        """Jobs that may share a transaction, or one that is done alone."""
+        batch: list[_Job] = []
+        while self._jobs and len(batch) < _BATCH:
+            if self._jobs[0].alone and batch:
+                break
+            batch.append(self._jobs.popleft())
+            if batch[0].alone:
+                break
+        return batch
 
     def _commit(self, batch: list[_Job]) -> None:
         if not batch:
@@ -119,7 +139,7 @@ class Writer:
             with contextlib.nullcontext() if batch[0].alone else transaction(self._connection):
                 outcomes = [job.work(self._connection) for job in batch]
         except BaseException as error:  # noqa: BLE001 - carried to those who wait
-            if len(batch) > 1 and not isinstance(error, sqlite3.Error):
+            if len(batch) > 1 and not isinstance(error, ERRORS):
                 # One of them spoilt it for the others.
                 for job in batch:
                     self._commit([job])

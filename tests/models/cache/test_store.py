@@ -62,7 +62,7 @@ async def test_samples_share_the_row_of_their_request(opened: Opened):
 places = st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 5))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(places, entries), max_size=12), st.lists(st.booleans(), min_size=12, max_size=12))
 def test_it_is_a_dictionary_whose_first_word_holds(added: list[tuple[Any, Entry]], reopen: list[bool]):
     """Against a plain dict, closed and opened again in between."""
@@ -112,9 +112,17 @@ async def test_what_was_found_is_the_callers_own(opened: Opened):
     assert cache.find(identity(), 0, [0])[0] == entry(data={"a": [1]})
 
 
-async def test_an_answer_that_json_cannot_hold_stands_for_itself(opened: Opened):
+@pytest.mark.parametrize(
+    "message",
+    [
+        AIMessage([{"type": "image", "data": b"\xff"}]),
+        AIMessage("x").model_copy(update={"content": None}),
+        AIMessage("x").model_copy(update={"tool_calls": [{"name": "f"}]}),
+    ],
+)
+async def test_an_answer_that_could_not_be_read_back_stands_for_itself(opened: Opened, message: AIMessage):
     cache = opened()
-    odd = entry(message=AIMessage([{"type": "image", "data": b"\xff"}]))
+    odd = entry(message=message)
     stands = await cache.add(identity(), 0, {0: odd, 1: entry()})
     assert stands[0] is odd
     assert texts(cache.find(identity(), 0, [0, 1])) == {1: "42"}
