@@ -50,8 +50,9 @@ def test_generated_parts_are_current(name, made, request, monkeypatch):
     assert current in README.read_text(encoding="utf-8"), "run: pytest --snapshot-update tests/test_readme.py"
 
 
-async def test_examples_run(monkeypatch, capsys):
+async def test_examples_run(monkeypatch, capsys, tmp_path):
     """Each Python block, in order, with a model that needs no file."""
+    monkeypatch.chdir(tmp_path)  # one of them keeps its answers in a file
     model = ScriptedModel(lambda call: "[2] > [1]" if "judge" in call.prompt else "answer")
     spec = register_model("readme", model)
     scope: dict[str, object] = {"checkpointer": InMemorySaver()}

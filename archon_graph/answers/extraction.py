@@ -15,10 +15,13 @@ first and concludes at the end:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
+
+from archon_graph.answers.numbers import parse_number
 
 Extraction = Literal["auto", "number", "choice", "boxed", "exact"]
 """Which kind of answer is looked for."""
@@ -29,11 +32,16 @@ _NUMBER = re.compile(
     r"(?!\d|\.\d)"
 )
 _FRACTION = re.compile(r"[-+]?\d{1,20}\s?/\s?\d{1,20}")
+# Not within a date, a path or a version; "1 3/4" is one and three quarters.
+_WHOLE_FRACTION = re.compile(r"(?<![\w./])\s?[-+\u2212]?(?:\d{1,20} )?\d{1,20} ?/ ?\d{1,20}(?![\w/]|\.\d)")
+_ANY_NUMBER = re.compile(f"(?P<fraction>{_WHOLE_FRACTION.pattern})|{_NUMBER.pattern}")
 _HASHES = re.compile(r"####[ \t]*([^\n]{1,200})")
 _STATEMENT = re.compile(
     r"\banswer\b(?:\s{0,3}(?:is|would be|should be|=|:)){1,2}\s{0,3}([^\n]{1,200})", re.IGNORECASE
 )
 _CHOICE = re.compile(r"(?<![A-Za-z0-9'\u2019])\(?([A-J])\)?(?![A-Za-z0-9'\u2019])")
+_LONE_CHOICE = re.compile(r"\W{0,3}([A-Ja-j])\W{0,3}")
+_LEADING_CHOICE = re.compile(r"\(?([A-J])[.):]")
 _EMPHASIS = re.compile(r"[*_`]{1,3}")
 _LONGEST_INTEGER = 60
 
@@ -50,6 +58,37 @@ def extract_answer(text: str, kind: Extraction = "auto") -> str | None:
     return EXTRACTORS[kind](text)
 
 
+def stated_answer(text: str) -> str | None:
+    """What a text itself calls its answer, as it stands there: boxed, after ``####``, or after "answer is"."""
+    return _stated(text)
+
+
+def boxed_answer(text: str) -> str | None:
+    r"""What stands in the last ``\boxed{}`` of a text, as it stands there; ``None`` without one that is closed."""
+    return _inside_last_box(text)
+
+
+def extract_choice(text: str, choices: Sequence[str] = ()) -> str | None:
+    """The letter that a text chooses; ``None`` if it chooses none.
+
+    Args:
+        text: Anything a model wrote.
+        choices: The words of the choices, the first of which is A. With them, no later letter counts, and a text
+            without a letter has chosen the one whose words it states, or the only one whose words it holds.
+    """
+    letter = _choice(text)
+    if not choices or (letter is not None and ord(letter) - ord("A") < len(choices)):
+        return letter
+    words = [_exact(choice.strip().rstrip(".")) for choice in choices]
+    for reading in (_stated(text), text):
+        said = None if reading is None else _exact(reading.strip().rstrip("."))
+        if said in words and words.count(said) == 1:
+            return chr(ord("A") + words.index(said))
+    whole = f" {_exact(text) or ''} "
+    held = [place for place, said in enumerate(words) if said and re.search(rf"\W{re.escape(said)}\W", whole)]
+    return chr(ord("A") + held[0]) if len(held) == 1 else None
+
+
 def _auto(text: str) -> str | None:
     stated = _stated(text)
     if stated is not None:
@@ -59,20 +98,29 @@ def _auto(text: str) -> str | None:
 
 def _number(text: str) -> str | None:
     stated = _stated(text)
-    if stated is not None and (found := _first_number(stated)) is not None:
-        return found
+    if stated is not None:
+        # "x = 18/3 = 6" states the number behind its last sign of equality.
+        for part in (stated.rpartition("=")[2], stated):
+            if (found := _first_number(part)) is not None:
+                return found
     return _last_number(text)
 
 
 def _choice(text: str) -> str | None:
     stated = _stated(text)
-    if stated is not None and (found := _CHOICE.search(stated)) is not None:
-        return found[1]
-    letters = _CHOICE.findall(_EMPHASIS.sub("", text))
+    if stated is not None:
+        if (lone := _LONE_CHOICE.fullmatch(stated)) is not None:
+            return lone[1].upper()
+        if (found := _CHOICE.search(stated)) is not None:
+            return found[1]
+    letters: list[str] = _CHOICE.findall(_EMPHASIS.sub("", text))
     # "A" and "I" are words too; alone they count only where nothing else stands.
     sure = [letter for letter in letters if letter not in "AI" or text.strip(" ().*\n") == letter]
-    bracketed = re.findall(r"\(([A-J])\)", text)
-    return bracketed[-1] if bracketed else sure[-1] if sure else None
+    bracketed: list[str] = re.findall(r"\(([A-J])\)", text)
+    if bracketed or sure:
+        return (bracketed or sure)[-1]
+    leading = _LEADING_CHOICE.match(_EMPHASIS.sub("", text).strip())
+    return None if leading is None else leading[1]
 
 
 def _boxed(text: str) -> str | None:
@@ -99,7 +147,11 @@ def _stated(text: str) -> str | None:
     for pattern in (_HASHES, _STATEMENT):
         found = pattern.findall(plain)
         if found:
-            return _first_sentence(found[-1])
+            last: str = found[-1]
+            # "The answer is 5. No: the answer is 6": the second stands in what the first has taken.
+            while (again := pattern.search(last)) is not None:
+                last = again[1]
+            return _first_sentence(last)
     return None
 
 
@@ -130,13 +182,26 @@ def _canonical(answer: str) -> str | None:
 
 
 def _first_number(text: str) -> str | None:
-    found = _NUMBER.search(text)
-    return None if found is None else _plain_number(found[0])
+    found = _ANY_NUMBER.search(text)
+    return None if found is None else _canonical_number(found)
 
 
 def _last_number(text: str) -> str | None:
-    found = _NUMBER.findall(text)
-    return _plain_number(found[-1]) if found else None
+    found: re.Match[str] | None = None
+    for found in _ANY_NUMBER.finditer(text):  # noqa: B007  the last one is wanted, and a list of all may be long
+        pass
+    return None if found is None else _canonical_number(found)
+
+
+def _canonical_number(found: re.Match[str]) -> str | None:
+    if found["fraction"] is None:
+        return _plain_number(found[0])
+    value = parse_number(found[0])
+    if value is None:
+        return None
+    # As a decimal if it ends, so that 1/2 and 0.5 are equal.
+    decimal = Decimal(value.numerator) / Decimal(value.denominator)
+    return _plain_number(str(decimal)) if Fraction(decimal) == value else str(value)
 
 
 def _plain_number(text: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
-from archon_graph.core.state import CallDict, Candidate, Loss, UnitTest, call_row
+from archon_graph.core.state import CallDict, Candidate, Candidates, Loss, UnitTest, call_row
 from archon_graph.models import BudgetError, Client, Draw, Gate, ModelError, Request, StragglerError
 from archon_graph.models.providers import label
 
@@ -44,7 +44,7 @@ class NodeContext:
         """Name of the node."""
         self.question = tuple(question)
         """The whole conversation, system message included; its last message is what is to be answered."""
-        self.candidates = tuple(candidates)
+        self.candidates = candidates if isinstance(candidates, tuple) else tuple(candidates)
         """What the nodes before this one produced, in the order of the edges, then of the samples."""
         self.tests = tuple(tests)
         """Unit tests that nodes before this one wrote; they go on with the candidates."""
@@ -185,7 +185,7 @@ class NodeContext:
             message=draw.message,
             node=self.node,
             model=draw.model or label(component.model),
-            parents=tuple(parent.id for parent in parents),
+            parents=parents.ids if isinstance(parents, Candidates) else tuple(parent.id for parent in parents),
             usage=draw.usage,
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
-from archon_graph.core.state import Candidate, UnitTest
+from archon_graph.core.state import Candidate, Candidates, UnitTest
 
 Block = dict[str, Any]
 
@@ -53,6 +53,12 @@ def show_candidates(candidates: Sequence[Candidate], *, around: str = "", critiq
     A candidate may hold any text, also text that looks like our tags. The tag's name is therefore lengthened
     until no candidate, nor the text ``around`` them, contains it.
     """
+    if isinstance(candidates, Candidates):
+        return candidates.once((around, critiques), lambda: _numbered(candidates, around, critiques=critiques))
+    return _numbered(candidates, around, critiques=critiques)
+
+
+def _numbered(candidates: Sequence[Candidate], around: str, *, critiques: bool) -> str:
     tag = "answer"
     texts = [_candidate_text(candidate, critiques=critiques) for candidate in candidates]
     haystack = "\n".join([around, *texts])

@@ -6,8 +6,9 @@ channel of its own, tagged with the number of the turn; a reader takes only what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, convert_to_messages
@@ -175,7 +176,7 @@ class Candidate:
     usage: Usage = field(default_factory=Usage)
     """What the call that made it cost."""
 
-    @property
+    @cached_property
     def content(self) -> str:
         """The text of the answer."""
         return str(self.message.text)
@@ -210,6 +211,22 @@ class Candidate:
             score=self.score,
             usage=usage_to_state(self.usage),
         )
+
+
+class Candidates(tuple[Candidate, ...]):
+    """What reaches a node, in order; shared by all nodes that read the same, as is what is made of it here."""
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(candidate.id for candidate in self)
+
+    def once(self, key: Hashable, make: Callable[[], str]) -> str:
+        """A text made of these candidates, made only once for each key."""
+        made: dict[Hashable, str] = self.__dict__.setdefault("made", {})
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
 
 def usage_to_state(usage: Usage) -> dict[str, Any]:
@@ -261,8 +278,13 @@ def outputs_of_turn(state: Mapping[str, Any], nodes: Iterable[str]) -> list[Node
 
     What lies in a channel from an earlier turn on the same thread is never returned.
     """
+    return outputs_in(state, [channel_of(node) for node in nodes])
+
+
+def outputs_in(state: Mapping[str, Any], channels: Sequence[str]) -> list[NodeOutput]:
+    """As `outputs_of_turn`, by the names of the channels."""
     turn = state.get("turn")
-    outputs = (state.get(channel_of(node)) for node in nodes)
+    outputs = map(state.get, channels)
     return [output for output in outputs if output is not None and output["turn"] == turn]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archon_graph.answers import EXTRACTORS, extract_answer
+from archon_graph.answers import EXTRACTORS, boxed_answer, extract_answer, extract_choice, stated_answer
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,14 @@ from archon_graph.answers import EXTRACTORS, extract_answer
         ("**D.** It is the only prime.", "choice", "D"),
         ("(a) is a word here; I choose (D)", "choice", "D"),
         ("I like A small cat", "choice", None),
+        ("A. The bow", "choice", "A"),
+        ("Answer: b", "choice", "B"),
+        (r"\boxed{\text{(B)}}", "choice", "B"),
+        ("The answer is 5. No: the answer is 6", "auto", "6"),
+        ("#### 5 #### 6", "number", "6"),
+        ("The answer is x = 18/3 = 6", "number", "6"),
+        ("It is -1/2", "number", "-0.5"),
+        ("so 1/3", "number", "1/3"),
         ("  Some   TEXT ", "exact", "some text"),
         ("", "exact", None),
     ],
@@ -61,8 +69,53 @@ def test_a_stated_number_is_found(number: int, preamble: str):
     assert extract_answer(text, "number") == str(number)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("B", "B"),
+        ("Paris.", "B"),
+        ("The answer is paris", "B"),
+        ("I think it is Paris, the capital.", "B"),
+        ("Not London but Paris", None),
+        ("The answer is C", "C"),
+        ("The answer is E", None),
+        ("Parisian", None),
+        ("", None),
+    ],
+)
+def test_a_choice_by_its_letter_or_its_words(text: str, expected: str | None):
+    """Letters beyond the choices do not count."""
+    assert extract_choice(text, ["London", "Paris", "Rome", "Bern"]) == expected
+
+
+def test_choices_in_the_same_words_are_not_chosen_by_them():
+    assert extract_choice("the same", ["the same", "the same"]) is None
+
+
+def test_answers_as_they_stand():
+    """Without any change of case or dress."""
+    assert boxed_answer(r"\boxed{ \frac{A}{b} }") == r"\frac{A}{b}"
+    assert stated_answer("So the answer is New York. Really.") == "New York"
+    assert boxed_answer("none") is stated_answer("none") is None
+
+
 def test_takes_linear_time():
     """A hundred thousand hostile characters."""
-    for unit in ("1,", "answer ", "answer is ", "#", "(", "\\boxed{", "-", "1.", " "):
+    for unit in (
+        "1,",
+        "answer ",
+        "answer is ",
+        "#",
+        "(",
+        "\\boxed{",
+        "-",
+        "1.",
+        " ",
+        "1/",
+        "1 1/",
+        "=",
+        "answer is 1/2 ",
+    ):
         for kind in EXTRACTORS:
             extract_answer(unit * (100_000 // len(unit)), kind)
+        extract_choice(unit * (100_000 // len(unit)), ["answer", "1"])

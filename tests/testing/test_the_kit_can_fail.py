@@ -218,6 +218,19 @@ class ReadsFailuresAsReplies(Reviser):
         return [replace(outcome, score=1.0) for outcome in outcomes]
 
 
+@breaks("test_a_spent_budget_is_survived", "1 calls were made")
+class PassesTheDoorBy(Ranker):
+    async def run(self, context):
+        await self.model.ainvoke(self._messages(context, as_json=False))
+        return context.candidates
+
+
+@breaks("test_a_spent_budget_is_survived", "of 4 candidates none was passed on")
+class GivesUpWithTheBudget(Fuser):
+    def degrade(self, context, error):
+        return ()
+
+
 @breaks("test_cancelling_ends_the_calls", "it ended as if it had not been cancelled")
 class CatchesEverything(Ranker):
     async def run(self, context):

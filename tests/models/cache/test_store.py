@@ -9,6 +9,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -201,6 +202,28 @@ def test_a_cache_that_is_simply_dropped_is_written(tmp_path: Path, opened: Opene
     assert opened().fact(identity()) is True
 
 
+def test_it_may_be_the_writing_thread_that_drops_it(tmp_path: Path, opened: Opened):
+    """As happens when garbage is collected there: it cannot wait for itself."""
+    box = [ResponseCache(tmp_path / "responses.sqlite")]
+    writer = box[0]._get().writer
+    box[0].note_fact(identity(), offers_json=True)
+    told: Future[BaseException | None] = Future()
+    writer.put(lambda _: box.clear(), lambda _, error: told.set_result(error))
+    assert told.result(30) is None
+    writer._executor.shutdown()
+    assert [file.name for file in tmp_path.iterdir()] == ["responses.sqlite"]
+    assert opened().fact(identity()) is True
+
+
+async def test_a_closed_cache_leaves_one_file(opened: Opened, tmp_path: Path):
+    cache = opened()
+    writer = cache._get().writer
+    await cache.add(identity(), 0, {0: entry()})
+    cache.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["responses.sqlite"]
+    assert writer._connection is None
+
+
 async def test_a_closed_cache_says_so(opened: Opened):
     cache = opened()
     cache.close()
@@ -326,7 +349,9 @@ async def test_what_was_cleared_is_gone_from_the_disk(opened: Opened, tmp_path: 
     cache = opened()
     await cache.add(identity("A private question" * 1000), 0, {0: entry("A private answer" * 1000)})
     await cache.add(identity("kept", model="openai:b"), 0, {0: entry("kept")})
+    before = cache.stats().bytes
     assert cache.clear(model="openai:a") == 1
+    assert cache.stats().bytes < before / 2
     assert b"private" not in everything_in(tmp_path)
     assert texts(cache.find(identity("kept", model="openai:b"), 0, [0])) == {0: "kept"}
 
