@@ -13,6 +13,7 @@ from archon_graph.models import policy, providers, redact
 
 _KEYS = (
     "ANTHROPIC_API_KEY",
+    "ARCHON_GRAPH_CACHE",
     "ARCHON_GRAPH_MODEL",
     "OPENAI_API_BASE",
     "OPENAI_API_KEY",

@@ -10,7 +10,6 @@ node that does nothing stands for the n*m edges. See docs/design/compiler.md for
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -23,7 +22,7 @@ from typing_extensions import TypedDict
 from archon_graph.core.component import QUORUM_SETTINGS
 from archon_graph.core.quorum import QuorumPlan
 from archon_graph.core.state import NodeOutput, State, channel_of, merge_messages
-from archon_graph.core.steps import GiveAnswer, Join, OpenTurn, Reading, RunComponent, RunContext, Shared
+from archon_graph.core.steps import GiveAnswer, Join, OpenTurn, RunComponent, RunContext, Shared
 from archon_graph.models import Budget, Ledger
 
 if TYPE_CHECKING:
@@ -55,17 +54,18 @@ def compile_graph(
     builder.add_node(QUESTION, OpenTurn(components, shared), input_schema=_Opening)
     builder.add_edge(START, QUESTION)
 
-    readers = Counter(tuple(graph.pred[node]) for node in components)
-    schemas = {before: _schema_reading(before) for before in readers}
+    schemas: dict[tuple[str, ...], type[Any]] = {}
     for node, component in components.items():
         before = tuple(graph.pred[node])
+        if before not in schemas:
+            schemas[before] = _schema_reading(before)
         policy = retry_policy.get(node) if isinstance(retry_policy, Mapping) else retry_policy
         builder.add_node(
             node,
             RunComponent(
                 node,
                 component,
-                Reading(tuple(map(channel_of, before)), readers[before]),
+                before,
                 first_sample=ranges[node],
                 retry_policy=policy,
                 shared=shared,

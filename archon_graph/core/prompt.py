@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from string import Template
 from typing import Any
@@ -28,7 +28,7 @@ class Prompt:
     parts: Mapping[str, str]
     """The texts by name."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Version and a digest of the wording: a changed word is a changed prompt, whatever the version says."""
         digest = hashlib.sha256(json.dumps(dict(self.parts), sort_keys=True).encode()).hexdigest()

@@ -21,6 +21,9 @@ from archon_graph.models.providers import label, open_model
 _MOST_SCOPES = 10_000  # of turns that never ended: crashed, cancelled, or interrupted and not taken up again
 
 
+_NO_GATE = nullcontext()
+
+
 @dataclass(frozen=True)
 class Scope:
     """What the nodes of one turn share."""
@@ -37,12 +40,16 @@ class Scope:
 
     def watch(self, node: str, *, by_draw: bool) -> AbstractContextManager[Gate | None]:
         """See `Quorums.watch`."""
-        return nullcontext() if self.quorums is None else self.quorums.watch(node, by_draw=by_draw)
+        return _NO_GATE if self.quorums is None else self.quorums.watch(node, by_draw=by_draw)
 
     def ended(self, node: str, candidates: int) -> None:
         """See `Quorums.ended`."""
         if self.quorums is not None:
             self.quorums.ended(node, candidates)
+
+
+NO_SCOPE = Scope()
+"""Of a turn that shares nothing."""
 
 
 class Scopes:

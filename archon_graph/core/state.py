@@ -278,14 +278,12 @@ def outputs_of_turn(state: Mapping[str, Any], nodes: Iterable[str]) -> list[Node
 
     What lies in a channel from an earlier turn on the same thread is never returned.
     """
-    return outputs_in(state, [channel_of(node) for node in nodes])
+    return outputs_of(state.get("turn"), [state.get(channel_of(node)) for node in nodes])
 
 
-def outputs_in(state: Mapping[str, Any], channels: Sequence[str]) -> list[NodeOutput]:
-    """As `outputs_of_turn`, by the names of the channels."""
-    turn = state.get("turn")
-    outputs = map(state.get, channels)
-    return [output for output in outputs if output is not None and output["turn"] == turn]
+def outputs_of(turn: int | None, channels: Iterable[NodeOutput | None]) -> list[NodeOutput]:
+    """As `outputs_of_turn`, of what lies in the channels."""
+    return [output for output in channels if output is not None and output["turn"] == turn]
 
 
 def is_empty(message: AIMessage) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakSet
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.runtime import Runtime, get_runtime
@@ -17,14 +18,13 @@ from archon_graph.core.component import Component, ModelComponent
 from archon_graph.core.context import NodeContext
 from archon_graph.core.errors import NoAnswerError
 from archon_graph.core.quorum import QuorumPlan, Quorums
-from archon_graph.core.scope import Scope, Scopes, as_ledger, check_caps
+from archon_graph.core.scope import NO_SCOPE, Scope, Scopes, as_ledger, check_caps
 from archon_graph.core.state import (
     CallDict,
     Candidate,
     Loss,
     NodeOutput,
     channel_of,
-    outputs_in,
     outputs_of_turn,
     usage_of,
 )
@@ -37,6 +37,7 @@ from archon_graph.models import (
     ConfigurationError,
     Ledger,
     ModelError,
+    ModelLike,
     StragglerError,
     Usage,
     default_client,
@@ -59,15 +60,6 @@ class RunContext(TypedDict, total=False):
     """The `Budget` of this run, or a `Ledger` that it shares with others."""
 
 
-class Reading(NamedTuple):
-    """What a node reads."""
-
-    channels: tuple[str, ...]
-    """The channels of its predecessors, in the order of the edges."""
-    readers: int
-    """How many nodes read just the same."""
-
-
 class Shared:
     """What the nodes of a compiled graph share: the scopes of the turns under way, and what they read alike."""
 
@@ -86,7 +78,7 @@ class Shared:
     def scope_of(self, state: Mapping[str, Any]) -> Scope:
         """The scope of the turn that this state is in."""
         token = state.get("scope")
-        return self.scopes.find(token, self.new_scope) if token else Scope()
+        return self.scopes.find(token, self.new_scope) if token else NO_SCOPE
 
 
 class Step(Runnable[Any, Any]):
@@ -96,9 +88,14 @@ class Step(Runnable[Any, Any]):
     async def step(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What the node writes into the state."""
 
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
+    def ainvoke(
+        self,
+        input: Any,  # noqa: A002
+        config: RunnableConfig | None = None,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> Coroutine[Any, Any, Any]:
         """The asynchronous face."""
-        return await self.step(input)
+        return self.step(input)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
         """The synchronous face."""
@@ -119,6 +116,9 @@ class OpenTurn(Step):
     def __init__(self, components: Mapping[str, Component], shared: Shared) -> None:
         self._channels = [channel_of(node) for node in components]
         self._asking = {node: part for node, part in components.items() if isinstance(part, ModelComponent)}
+        # Each once: a chat model that a hundred nodes share is looked at once.
+        self._models = list({_key(part.model): part.model for part in self._asking.values()}.values())
+        self._looked = WeakSet[Client]()
         self._shared = shared
 
     async def step(self, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,8 +134,12 @@ class OpenTurn(Step):
                 'as in {"messages": [{"role": "user", "content": "..."}]}'
             )
         scope, client = self._shared.new_scope(), _given().client
-        # The first look at a provider imports its package, which takes a second that the loop must not wait.
-        await asyncio.to_thread(client.check, [part.model for part in self._asking.values()])
+        if client in self._looked:
+            client.check(self._models)
+        else:
+            # The first look at a provider imports its package, which takes a second that the loop must not wait.
+            await asyncio.to_thread(client.check, self._models)
+            self._looked.add(client)
         if scope.ledger is not None:
             check_caps(self._asking, scope.ledger.budget, client.prices)
         token = "" if scope.is_empty else self._shared.scopes.open(scope)
@@ -150,7 +154,7 @@ class RunComponent(Step):
         self,
         node: str,
         component: Component,
-        reading: Reading,
+        before: Sequence[str],
         *,
         first_sample: int,
         retry_policy: RetryPolicy | None,
@@ -158,7 +162,7 @@ class RunComponent(Step):
     ) -> None:
         self._node = node
         self._component = component
-        self._reading = reading
+        self._before = [channel_of(earlier) for earlier in before]
         self._first_sample = first_sample
         self._retry_policy = retry_policy
         self._shared = shared
@@ -168,10 +172,11 @@ class RunComponent(Step):
     async def step(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """What the component passes on, and the record of its calls and losses."""
         started = time.perf_counter()
-        outputs = outputs_in(state, self._reading.channels)
-        incoming = self._shared.views.of(outputs, self._reading.readers)
+        incoming = self._shared.views.of(state["turn"], [state.get(channel) for channel in self._before])
         scope, given = self._shared.scope_of(state), _given()
-        with scope.watch(self._node, by_draw=self._draws_candidates(len(incoming.candidates))) as gate:
+        task, attempt = _task_and_attempt()
+        by_draw = scope.quorums is not None and self._draws_candidates(len(incoming.candidates))
+        with scope.watch(self._node, by_draw=by_draw) as gate:
             context = NodeContext(
                 node=self._node,
                 question=state["messages"],
@@ -182,9 +187,16 @@ class RunComponent(Step):
                 first_sample=self._first_sample,
                 gate=gate,
             )
-            produced = await self._produce(context, scope.ledger)
+            try:
+                produced = await self._produce(context, scope.ledger)
+            except ModelError as error:
+                if self._will_retry(error, attempt):
+                    self._failed_attempts.setdefault(task, []).extend(context.calls)
+                    raise
+                produced = self._component.degrade(context, error)
+                instead = ", ".join(candidate.id for candidate in produced) or "nothing"
+                context.lose_to(error, f"passed on instead: {instead}")
         scope.ended(self._node, len(produced))
-        task, _ = _task_and_attempt()
         output = NodeOutput(
             turn=state["turn"],
             node=self._node,
@@ -198,7 +210,11 @@ class RunComponent(Step):
         return {channel_of(self._node): output}
 
     async def _produce(self, context: NodeContext, ledger: Ledger | None) -> Sequence[Candidate]:
-        """What the component makes of what it is given, or what takes its place where models fail."""
+        """What the component makes of what it is given.
+
+        Raises:
+            ModelError: Its models failed.
+        """
         component, count = self._component, len(context.candidates)
         if component.min_candidates is not None and count < component.min_candidates:
             context.lose(
@@ -207,17 +223,8 @@ class RunComponent(Step):
         if not count and not component.starts:
             context.lose("no-input", "no candidate reached this node, so it did nothing")
             return ()
-        task, attempt = _task_and_attempt()
-        try:
-            return await _in_time(component.run(context), ledger)
-        except ModelError as error:
-            if self._will_retry(error, attempt):
-                self._failed_attempts.setdefault(task, []).extend(context.calls)
-                raise
-            produced = component.degrade(context, error)
-            instead = ", ".join(candidate.id for candidate in produced) or "nothing"
-            context.lose_to(error, f"passed on instead: {instead}")
-            return produced
+        work = component.run(context)
+        return await (work if ledger is None or ledger.deadline is None else _in_time(work, ledger))
 
     def _draws_candidates(self, incoming: int) -> bool:
         """Whether each draw of the node becomes a candidate, so that they can be counted as they come."""
@@ -267,15 +274,14 @@ class GiveAnswer(Step):
         return {"messages": [message], "candidates": final, "scope": ""}
 
 
-async def _in_time(work: Awaitable[T], ledger: Ledger | None) -> T:
+async def _in_time(work: Awaitable[T], ledger: Ledger) -> T:
     """Work that ends with the time of its budget, also where no call is left to cut off.
 
     Raises:
         BudgetError: It did not end by itself.
     """
-    if ledger is None or ledger.deadline is None:
-        return await work
-    limit = asyncio.timeout(max(0.0, ledger.deadline - time.monotonic()) + _GRACE_SECONDS)
+    left = (ledger.deadline or 0.0) - time.monotonic()
+    limit = asyncio.timeout(max(0.0, left) + _GRACE_SECONDS)
     try:
         async with limit:
             return await work
@@ -283,6 +289,10 @@ async def _in_time(work: Awaitable[T], ledger: Ledger | None) -> T:
         if not limit.expired():
             raise
         raise BudgetError(f"cut off: the time of the budget ({ledger.budget}) is over", model="") from None
+
+
+def _key(model: ModelLike) -> str | int:
+    return model if isinstance(model, str) else id(model)
 
 
 class _Given(NamedTuple):

@@ -1,67 +1,53 @@
 """``Views``: what the nodes of a wide layer read alike, converted once for all of them.
 
 A hundred nodes that read a hundred candidates each would convert ten thousand, and show ten thousand to their
-models. What they share is read-only and lives until the last of them has it.
+models. What they share is read-only and lives as long as one of them works on it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+from weakref import WeakValueDictionary
 
-from archon_graph.core.state import Candidate, Candidates, NodeOutput, UnitTest
-
-_MOST_KEPT = 1_000  # of readings that some node never did: crashed, cancelled, interrupted
+from archon_graph.core.state import Candidate, Candidates, NodeOutput, UnitTest, outputs_of
 
 
-class Incoming(NamedTuple):
+class Incoming:
     """What reaches a node."""
 
-    candidates: Candidates
-    """In the order of the edges, then of the samples."""
-    tests: tuple[UnitTest, ...]
-    """Of all predecessors, each once: branches that share a test generator share its tests."""
+    __slots__ = ("__weakref__", "_channels", "candidates", "tests")
 
-    @classmethod
-    def of(cls, outputs: Sequence[NodeOutput]) -> Incoming:
-        """Read what these nodes left."""
+    def __init__(self, turn: int, channels: Sequence[NodeOutput | None]) -> None:
+        outputs = outputs_of(turn, channels)
         tests = {(test["node"], test["text"]): UnitTest(**test) for output in outputs for test in output["tests"]}
-        return cls(
-            Candidates(Candidate.from_state(data) for output in outputs for data in output["candidates"]),
-            tuple(tests.values()),
+        self.candidates = Candidates(
+            Candidate.from_state(data) for output in outputs for data in output["candidates"]
         )
-
-
-class _Kept(NamedTuple):
-    incoming: Incoming
-    outputs: Sequence[NodeOutput]
-    """Held, so that none of their ids is given to another object."""
-    readings_left: int
+        """In the order of the edges, then of the samples."""
+        self.tests = tuple(tests.values())
+        """Of all predecessors, each once: branches that share a test generator share its tests."""
+        # Held, so that none of their ids is given to another object while this is found by them.
+        self._channels = channels
 
 
 class Views:
-    """The readings under way in one compiled graph. Thread-safe."""
+    """What is read at this moment in one compiled graph. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, ...], _Kept] = OrderedDict()
+        self._views: WeakValueDictionary[tuple[int, ...], Incoming] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def of(self, outputs: Sequence[NodeOutput], readers: int) -> Incoming:
-        """What these outputs are to a node that reads them.
+    def of(self, turn: int, channels: Sequence[NodeOutput | None]) -> Incoming:
+        """What a node reads; the same object for all that read it at the same time.
 
         Args:
-            outputs: What lies in the channels.
-            readers: How many nodes will read just these.
+            turn: Number of the turn; what lies there from another one is not read.
+            channels: What lies in the channels of its predecessors, in the order of the edges.
         """
-        if readers == 1:
-            return Incoming.of(outputs)
-        key = tuple(map(id, outputs))
+        key = (turn, *map(id, channels))
         with self._lock:
-            kept = self._kept.pop(key, None) or _Kept(Incoming.of(outputs), outputs, readers)
-            if kept.readings_left > 1:
-                self._kept[key] = kept._replace(readings_left=kept.readings_left - 1)
-                if len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
-            return kept.incoming
+            view = self._views.get(key)
+            if view is None:
+                view = self._views[key] = Incoming(turn, channels)
+            return view

@@ -147,5 +147,5 @@ def _as_ai_message(message: object) -> AIMessage:
 
 def _is_count(used: UsageMetadata) -> bool:
     """Whether a usage consists of numbers: LangChain hands on whatever the server wrote there."""
-    numbers = (used.get("input_tokens"), used.get("output_tokens"))
+    numbers: list[object] = [used.get("input_tokens"), used.get("output_tokens")]
     return all(isinstance(number, int) and number >= 0 for number in numbers)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from archon_graph.models.cache import Entry, Identity, ResponseCache, Tape
-from archon_graph.models.errors import BudgetError, StragglerError
+from archon_graph.models.errors import BudgetError, CacheError, StragglerError
 from archon_graph.models.in_flight import InFlight
 from archon_graph.models.request import Draw
 
@@ -51,20 +51,33 @@ class Record:
         if self._cache is None or self._identity is None:
             return draws
         if isinstance(self._cache, ResponseCache):
-            entries = {
-                index: Entry(message=draw.message, data=draw.data, usage=draw.usage, model=draw.model)
-                for index, draw in draws.items()
-                if draw.message is not None
-            }
-            stands = await self._cache.add(self._identity, self._replicate, entries) if entries else {}
-            for index, entry in stands.items():
-                if entry.message.content != entries[index].message.content:
-                    # Another process was first: its answer holds for all, and this one was paid for in vain.
-                    draws[index] = replace(draws[index], message=entry.message, data=entry.data)
+            draws = draws | await self._written(self._cache, self._identity, draws)
         for index, draw in draws.items():
             given_up = isinstance(draw.error, BudgetError | StragglerError)
             _in_flight.settle(self._name(index), None if given_up else draw)
         return draws
+
+    async def _written(self, cache: ResponseCache, identity: Identity, draws: dict[int, Draw]) -> dict[int, Draw]:
+        """The answers among the draws as they stand in the file now."""
+        entries = {
+            index: Entry(message=draw.message, data=draw.data, usage=draw.usage, model=draw.model)
+            for index, draw in draws.items()
+            if draw.message is not None
+        }
+        if not entries:
+            return {}
+        try:
+            stands = await cache.add(identity, self._replicate, entries)
+        except CacheError as error:
+            # It was paid for: it is used, and what could not be kept is told.
+            return {
+                index: replace(draws[index], faults=(*draws[index].faults, f"not recorded: {error}"))
+                for index in entries
+            }
+        # Not the answers as they came: another process may have been first, and a later run will read these.
+        return {
+            index: replace(draws[index], message=entry.message, data=entry.data) for index, entry in stands.items()
+        }
 
     def _name(self, index: int) -> tuple[object, ...]:
         assert self._identity is not None  # noqa: S101 - only what has an identity is claimed

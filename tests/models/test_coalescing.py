@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from archon_graph.models import Budget, BudgetError, Client, Gate, Request, ScriptedModel, StragglerError, Usage
+from archon_graph.models import (
+    Budget,
+    BudgetError,
+    CacheError,
+    Client,
+    Gate,
+    Request,
+    ScriptedModel,
+    StragglerError,
+    Usage,
+)
+from archon_graph.models.cache import ResponseCache
 from archon_graph.models.in_flight import InFlight
 from archon_graph.models.recording import _in_flight
 
@@ -164,6 +175,20 @@ async def test_what_is_recorded_costs_no_budget_and_loads_no_model(
     monkeypatch.setattr("archon_graph.models.opening.open_model", None)  # nothing is opened
     draws = await client.within(Budget(calls=0, seconds=0)).draw(ask(model), range(3))
     assert all(drawn.cached for drawn in draws)
+    client.close()
+
+
+async def test_an_answer_that_cannot_be_written_down_is_used_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def full(*_: Any) -> Any:
+        raise CacheError("the disk is full")
+
+    monkeypatch.setattr(ResponseCache, "add", full)
+    client = Client(cache=tmp_path / "c.sqlite")
+    [drawn] = await client.draw(ask(counted()), [0])
+    assert drawn.message.text == "sample 0"
+    assert drawn.faults == ("not recorded: the disk is full",)
     client.close()
 
 

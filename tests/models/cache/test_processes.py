@@ -100,7 +100,7 @@ asyncio.run(main())
 def test_what_was_committed_survives_the_end_of_the_process_at_any_moment(tmp_path: Path):
     path = tmp_path / "responses.sqlite"
     committed = 0
-    for lines in (1, 60, 7):
+    for lines in (1, 40):
         child = start(path, ENDLESS.replace("number = 0", f"number = {committed}"))
         assert child.stdout is not None
         said = [next(child.stdout) for _ in range(lines)]

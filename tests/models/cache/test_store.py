@@ -63,7 +63,7 @@ async def test_samples_share_the_row_of_their_request(opened: Opened):
 places = st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 5))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(places, entries), max_size=12), st.lists(st.booleans(), min_size=12, max_size=12))
 def test_it_is_a_dictionary_whose_first_word_holds(added: list[tuple[Any, Entry]], reopen: list[bool]):
     """Against a plain dict, closed and opened again in between."""
@@ -211,7 +211,7 @@ def test_it_may_be_the_writing_thread_that_drops_it(tmp_path: Path, opened: Open
     writer.put(lambda _: box.clear(), lambda _, error: told.set_result(error))
     assert told.result(30) is None
     writer._executor.shutdown()
-    assert [file.name for file in tmp_path.iterdir()] == ["responses.sqlite"]
+    assert names_in(tmp_path) == ["responses.sqlite"]
     assert opened().fact(identity()) is True
 
 
@@ -220,7 +220,7 @@ async def test_a_closed_cache_leaves_one_file(opened: Opened, tmp_path: Path):
     writer = cache._get().writer
     await cache.add(identity(), 0, {0: entry()})
     cache.close()
-    assert [file.name for file in tmp_path.iterdir()] == ["responses.sqlite"]
+    assert names_in(tmp_path) == ["responses.sqlite"]
     assert writer._connection is None
 
 
@@ -315,6 +315,10 @@ def test_a_folder_that_is_there_keeps_its_permissions(opened: Opened, tmp_path: 
     (tmp_path / "theirs").chmod(0o755)
     opened("theirs/responses.sqlite")
     assert stat.S_IMODE((tmp_path / "theirs").stat().st_mode) == 0o755
+
+
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
 
 
 def everything_in(folder: Path) -> bytes:

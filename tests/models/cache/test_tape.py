@@ -38,7 +38,7 @@ def filled(opened: Opened) -> Filled:
     return make
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.dictionaries(st.tuples(st.integers(0, 3), st.integers(-1, 1), st.integers(0, 3)), entries, max_size=8),
     st.lists(requests, min_size=4, max_size=4),
