@@ -74,6 +74,12 @@ class Haul:
         for below in run.child_runs:
             self.add_run(below)
 
+    def add_files(self, folder: Path, *patterns: str) -> None:
+        """Files as they lie on the disk."""
+        for pattern in patterns:
+            for path in sorted(folder.glob(pattern)):
+                self.add(path.name, path.read_bytes().decode("latin-1"))
+
     def add_log(self, lines: str) -> None:
         for line in lines.splitlines():
             self.add(f"log of {line.split(' ')[0]}", line)
@@ -220,11 +226,9 @@ async def everything(
     haul.add("statistics", cache.stats())
     cache.export(folder / "whole.jsonl")
     cache.export(folder / "hashes.jsonl", hashes_only=True)
-    for path in sorted(folder.glob("cache.db*")):
-        haul.add(path.name, path.read_bytes().decode("latin-1"))
+    haul.add_files(folder, "cache.db*")
     cache.close()
-    for name in ("cache.db", "whole.jsonl", "hashes.jsonl"):
-        haul.add(name, (folder / name).read_bytes().decode("latin-1"))
+    haul.add_files(folder, "cache.db", "*.jsonl")
     for run in tracer.runs:
         haul.add_run(run)
 
@@ -308,15 +312,15 @@ def test_the_command_line(
     assert call("cache", "export", "tape.jsonl", "--path", "cache.db") == 0
     assert call("run", *ask, "--tape", "tape.jsonl", "--replay", "--json") == 0
     assert call("run", *ask, "--tape", "tape.jsonl", "--replay", "--seed", "9") != 0
-    for name in ("cache.db", "tape.jsonl"):
-        haul.add(name, (tmp_path / name).read_bytes().decode("latin-1"))
+    haul.add_files(tmp_path, "cache.*", "tape.*")
+    assert {"cache.db", "tape.jsonl"} <= set(haul.places)
     assert haul.leaks(*source.secrets) == []
 
 
 async def test_a_key_in_a_question_is_not_recorded(
     source: Source, serve: Callable[[Plan], Server], tmp_path: Path
 ):
-    """Whoever pastes a key into a question finds it in no cache and on no tape; a second run is free all the same."""
+    """Whoever pastes a key into a question finds it in no cache and on no tape; a second run is free anyway."""
     serve(Plan())
     client = source.client(cache=tmp_path / "cache.db")
     question = f"Why does {source.secrets[0]} not work?"
@@ -328,7 +332,6 @@ async def test_a_key_in_a_question_is_not_recorded(
     client.cache.export(tmp_path / "tape.jsonl")
     client.close()
     haul = Haul()
-    for path in [*tmp_path.glob("cache.*"), *tmp_path.glob("tape.*")]:
-        haul.add(path.name, path.read_bytes().decode("latin-1"))
+    haul.add_files(tmp_path, "cache.*", "tape.*")
     assert {"cache.db", "tape.jsonl"} <= set(haul.places)
     assert haul.leaks(*source.secrets) == []

@@ -368,12 +368,14 @@ class Architecture:
             TypeError: The budget is none.
         """
         check_budget(budget)
-        state = await self._compiled.ainvoke(
+        # In version 2 LangGraph does not tell of every node's updates, which nobody listens to here.
+        output = await self._compiled.ainvoke(
             {"messages": as_messages(question)},
             config,
             context={"seed": seed, "client": client, "budget": budget},
+            version="v2",
         )
-        return Result.from_state(self, state)
+        return Result.from_state(self, output.value)
 
     def run(
         self,

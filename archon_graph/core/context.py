@@ -59,6 +59,8 @@ class NodeContext:
         self._client = client
         self._replicate = replicate
         self._gate = gate
+        # Which piece of the node's work this is, in `for_each`.
+        self._part = ""
         # Shared with the contexts of `for_each`: what the budget refused, and what was cut off as a straggler.
         self._missing: list[Draw] = []
 
@@ -101,12 +103,17 @@ class NodeContext:
             prompt_version=component.prompt_identity if prompt_version is None else prompt_version,
             replicate=self._replicate,
             node=self.node,
+            part=self._part,
         )
         start = self.first_sample + first
         indices = range(start, start + samples)
         draws = await self._client.draw(request, indices, gate=self._gate)
         # A draw that cost nothing and brought nothing was never sent: it is lost, but no call.
-        self.calls.extend(call_row(self.node, draw) for draw in draws if draw.usage.calls or draw.error is None)
+        self.calls.extend(
+            call_row(self.node, draw.model or label(component.model), draw)
+            for draw in draws
+            if draw.usage.calls or draw.error is None
+        )
         failed = [(draw, draw.error) for draw in draws if draw.error is not None]
         self._missing.extend(draw for draw, error in failed if error.kind in _TOLD_TOGETHER)
         if len(failed) == len(draws):
@@ -131,8 +138,9 @@ class NodeContext:
             ModelError: All of it failed.
         """
         contexts = [copy.copy(self) for _ in items]
-        for context in contexts:
+        for number, context in enumerate(contexts, start=1):
             context.calls, context.losses, context.notes = [], [], []
+            context._part = f"{self._part}/{number}"  # noqa: SLF001 - a copy of this very object
 
         async def attempt(context: NodeContext, item: Item) -> Outcome | ModelError:
             try:

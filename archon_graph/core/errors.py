@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from archon_graph.core.state import CallDict, Loss, usage_of
 from archon_graph.models.errors import ArchonError, ConfigurationError
 from archon_graph.models.request import Usage
 
 if TYPE_CHECKING:
-    from archon_graph.core.state import Loss
     from archon_graph.models.budget import Budget
 
 
@@ -68,13 +68,19 @@ class NoAnswerError(ArchonError, RuntimeError):
 
     Args:
         losses: Everything that was lost on the way, with the reasons.
-        usage: What the run cost all the same.
+        trace: Every model call as a row, as in `Result.trace`.
         budget: What it might have spent.
     """
 
-    def __init__(self, losses: Sequence[Loss], usage: Usage | None = None, budget: Budget | None = None) -> None:
+    def __init__(
+        self, losses: Sequence[Loss], trace: Sequence[CallDict] = (), budget: Budget | None = None
+    ) -> None:
         self.losses = tuple(losses)
-        self.usage = usage or Usage()
+        self.trace = tuple(trace)
+        self.usage = Usage.total(usage_of(call) for call in self.trace)
+        """What the run took all the same."""
+        self.paid = Usage.total(usage_of(call) for call in self.trace if not call["cached"])
+        """What of that was paid now."""
         self.budget = budget
         self.stopped = why_stopped(self.losses)
         """Why the run ended early: ``budget``, or ``None``."""
@@ -83,7 +89,7 @@ class NoAnswerError(ArchonError, RuntimeError):
         super().__init__(f"no candidate is left to answer with{spent}:\n{reasons}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.losses, self.usage, self.budget)
+        return type(self), (self.losses, self.trace, self.budget)
 
 
 def why_stopped(losses: Iterable[Loss]) -> str | None:

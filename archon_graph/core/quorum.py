@@ -3,7 +3,7 @@
 A step of the graph waits for its slowest branch. So a node that waits for a quorum cannot begin by itself: its
 predecessors have to end, and what they are still waiting for is cut off. Each of them draws through a `Gate`
 that is closed once every one of its readers has its quorum and has waited for the others as long as it wants
-to. A predecessor that somebody reads who waits for all is never cut off.
+to. A predecessor that somebody reads who waits for all is never cut off, nor is one that writes unit tests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class QuorumPlan:
     feeds: Mapping[str, tuple[str, ...]]
     """For each predecessor of one of them, the nodes with a quorum that read it."""
     cuttable: frozenset[str]
-    """Those of the predecessors that nobody reads who waits for all."""
+    """Those of the predecessors that nobody reads who waits for all, and that write no unit tests: candidates
+    without the tests that they are to be judged by are not enough."""
 
     @classmethod
     def of(cls, graph: nx.DiGraph[str], components: Mapping[str, Component]) -> QuorumPlan | None:
@@ -56,7 +57,11 @@ class QuorumPlan:
             needed=needed,
             patience={node: components[node].straggler_timeout or 0.0 for node in needed},
             feeds=feeds,
-            cuttable=frozenset(node for node in feeds if len(feeds[node]) == len(graph.succ[node])),
+            cuttable=frozenset(
+                node
+                for node in feeds
+                if len(feeds[node]) == len(graph.succ[node]) and not components[node].gives_tests
+            ),
         )
 
 

@@ -149,12 +149,14 @@ class Result:
 
 def _report(architecture: Architecture, output: NodeOutput) -> NodeReport:
     calls = output["calls"]
+    usage = Usage.total(usage_of(call) for call in calls)
+    recorded = any(call["cached"] for call in calls)
     return NodeReport(
         node=output["node"],
         technique=architecture.components[output["node"]].technique,
         candidates=tuple(Candidate.from_state(data) for data in output["candidates"]),
-        usage=Usage.total(usage_of(call) for call in calls),
-        paid=Usage.total(usage_of(call) for call in calls if not call["cached"]),
+        usage=usage,
+        paid=Usage.total(usage_of(call) for call in calls if not call["cached"]) if recorded else usage,
         seconds=output["seconds"],
         losses=tuple(Loss(**loss) for loss in output["losses"]),
         notes=tuple(output["notes"]),

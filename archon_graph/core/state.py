@@ -248,15 +248,15 @@ def usage_of(call: CallDict) -> Usage:
     )
 
 
-def call_row(node: str, draw: Draw) -> CallDict:
-    """The row of a draw that a node asked for."""
+def call_row(node: str, model: str, draw: Draw) -> CallDict:
+    """The row of a draw that a node asked for, and that this model answered."""
     usage = draw.usage
     metered, priced = usage.unmetered_calls < usage.calls, usage.unpriced_calls < usage.calls
     metadata = draw.message.response_metadata if draw.message is not None else {}
     finish = metadata.get("finish_reason") or metadata.get("stop_reason")
     return CallDict(
         node=node,
-        model=draw.model,
+        model=model,
         sample=draw.index,
         calls=usage.calls,
         prompt_tokens=usage.prompt_tokens if metered else None,

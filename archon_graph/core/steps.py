@@ -26,7 +26,6 @@ from archon_graph.core.state import (
     NodeOutput,
     channel_of,
     outputs_of_turn,
-    usage_of,
 )
 from archon_graph.core.sync import run_sync
 from archon_graph.core.views import Views
@@ -39,7 +38,6 @@ from archon_graph.models import (
     ModelError,
     ModelLike,
     StragglerError,
-    Usage,
     default_client,
 )
 
@@ -263,7 +261,7 @@ class GiveAnswer(Step):
             outputs = outputs_of_turn(state, self._nodes)
             raise NoAnswerError(
                 [Loss(**loss) for output in outputs for loss in output["losses"]],
-                usage=Usage.total(usage_of(call) for output in outputs for call in output["calls"]),
+                trace=[call for output in outputs for call in output["calls"]],
                 budget=ledger.budget if ledger is not None else None,
             )
         message = final[0]["message"]

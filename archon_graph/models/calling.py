@@ -7,7 +7,7 @@ import copy
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -131,15 +131,8 @@ class Caller:
         async def attempt() -> _Sent:
             return await self._send(opened, request, wanted, tally=tally, refuse=refuse)
 
-        again = AsyncRetrying(
-            stop=stop_after_attempt(treatment.attempts),
-            retry=retry_if_exception(lambda error: _worth_repeating(error, treatment)),
-            wait=lambda state: _wait(state, treatment),
-            before_sleep=lambda state: tally.faults.append(str(self._as_model_error(_error(state), opened))),
-            reraise=True,
-        )
         try:
-            sent: _Sent = await again(attempt)
+            sent = await self._repeated(attempt, opened, treatment, tally)
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - every provider has its own; each becomes ours here
@@ -153,6 +146,34 @@ class Caller:
         if left:
             draws |= await self._singly(opened, request, left, tally)
         return refused | draws
+
+    async def _repeated(
+        self, attempt: Callable[[], Awaitable[_Sent]], opened: Opened, treatment: Treatment, tally: Tally
+    ) -> _Sent:
+        """The attempt, and after a fault that may pass again, until there were as many as there may be."""
+        try:
+            return await attempt()
+        except Exception as error:
+            if treatment.attempts == 1 or not _worth_repeating(error, treatment):
+                raise
+            first = [error]
+
+        async def next_attempt() -> _Sent:
+            if first:
+                raise first.pop()
+            return await attempt()
+
+        # Made only now, and told of the first failure by meeting it: tenacity leaves three dozen objects behind
+        # that only the garbage collector can free, and most calls need none of it.
+        again = AsyncRetrying(
+            stop=stop_after_attempt(treatment.attempts),
+            retry=retry_if_exception(lambda error: _worth_repeating(error, treatment)),
+            wait=lambda state: _wait(state, treatment),
+            before_sleep=lambda state: tally.faults.append(str(self._as_model_error(_error(state), opened))),
+            reraise=True,
+        )
+        sent: _Sent = await again(next_attempt)
+        return sent
 
     def failed(self, opened: Opened, indices: Sequence[int], error: ModelError, tally: Tally) -> dict[int, Draw]:
         """Draws that an error takes the place of."""
@@ -324,7 +345,7 @@ async def _within(
 ) -> list[Reply]:
     first, last = indices[0], indices[-1]
     config = RunnableConfig(
-        run_name=f"{request.node or opened.spec}:{first}" + (f"-{last}" if last != first else ""),
+        run_name=f"{request.node or opened.spec}{request.part}:{first}" + (f"-{last}" if last != first else ""),
         metadata={"archon_node": request.node, "archon_sample": first, "archon_samples": len(indices)},
     )
     if timeout is None:

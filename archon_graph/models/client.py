@@ -200,10 +200,13 @@ class Client:
                 message = None if draw.message is None else draw.message.model_copy()
                 # It was paid for by the other one; what it cost is the same to all.
                 draws[index] = replace(draw, index=index, message=message, cached=True)
-        return draws
+        return draws if cut is not None else await self._fall_back(label(job.request.model), job, draws)
 
     async def _ask(self, job: _Job, indices: Sequence[int]) -> dict[int, Draw]:
         """Ask the model, and where it failed those that stand in for it."""
+        if job.gate is not None and job.gate.reason is not None:
+            error = cut_off(job.gate.reason, label(job.request.model), job.gate)
+            return {index: Draw(index=index, error=error) for index in indices}
         opened = await self._opener.open(job.request.model, job.request.sampling)
         batches = self._caller.batches(opened, job.request, indices)
         tallies = [Tally() for _ in batches]
@@ -218,23 +221,25 @@ class Client:
                 draws |= self._caller.failed(opened, batch, cut_off(cut or "", opened.spec, job.gate), tally)
             else:
                 draws |= call.result()
-        return draws if cut is not None else await self._fall_back(opened, job, draws)
+        return draws if cut is not None else await self._fall_back(opened.spec, job, draws)
 
     async def _call(self, opened: Opened, job: _Job, batch: Sequence[int], tally: Tally) -> dict[int, Draw]:
         draws = await self._caller.call(opened, job.request, batch, tally)
         return job.announce(await job.record.commit(draws))
 
-    async def _fall_back(self, opened: Opened, job: _Job, draws: dict[int, Draw]) -> dict[int, Draw]:
+    async def _fall_back(self, spec: str, job: _Job, draws: dict[int, Draw]) -> dict[int, Draw]:
         """Ask other models for what this one failed to bring; each answer is recorded as that other model's."""
-        for spec in self._caller.policies.of(opened.spec).fallbacks:
+        for other in self._caller.policies.of(spec).fallbacks:
             failed = [index for index, draw in draws.items() if _calls_for_another(draw.error)]
             if not failed:
                 break
-            others = self._with(self._caller.without_fallbacks(spec))
-            for draw in await others.draw(replace(job.request, model=spec), failed, gate=job.gate):
+            client = self._with(self._caller.without_fallbacks(other))
+            for draw in await client.draw(replace(job.request, model=other), failed, gate=job.gate):
                 before = draws[draw.index]
                 draws[draw.index] = replace(
                     draw,
+                    # What failed was paid now, even where the answer was not.
+                    cached=before.cached and draw.cached,
                     usage=before.usage + draw.usage,
                     faults=(*before.faults, str(before.error), *draw.faults),
                 )

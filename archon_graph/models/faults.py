@@ -61,8 +61,16 @@ def as_model_error(error: Exception, *, spec: str, secrets: Iterable[str] = ()) 
             model=spec,
             retryable=is_passing(error),
         )
-    wrapped.__cause__ = error
+    wrapped.__cause__ = _harmless(error, secrets)
     return wrapped
+
+
+def _harmless(error: Exception, secrets: Iterable[str]) -> Exception:
+    """The error as a cause that a traceback may show: where it repeats a key, another that does not."""
+    secrets = list(secrets)
+    if all(redact(str(link), secrets) == str(link) for link in _causes(error)):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {_reason(error, secrets)}").with_traceback(error.__traceback__)
 
 
 def is_passing(error: Exception) -> bool:
@@ -122,12 +130,17 @@ def _reason(error: Exception, secrets: Iterable[str]) -> str:
     said = str(error).strip()
     if type(error) is IndexError:
         said += " (LangChain says so of an answer without choices)"
-    for cause in list(_causes(error))[1:]:
+    causes = list(_causes(error))[1:]
+    for cause in causes:
         below = str(cause).strip()
         if below and below not in said:
             # "Connection error." alone helps nobody; below it stands whether the name or the port was wrong.
             said = f"{said} ({type(cause).__name__}: {below})"
             break
+    else:
+        # A connection that was reset says nothing but its own name.
+        if causes and not str(causes[-1]).strip():
+            said = f"{said} ({type(causes[-1]).__name__})"
     # Cut generously first, so that no key is cut in half, and a page of megabytes costs no time.
     flat = " ".join(redact(said[: 20 * _LONGEST_REASON], secrets).split())
     return (flat if len(flat) <= _LONGEST_REASON else flat[:_LONGEST_REASON] + "…") or "no reason given"

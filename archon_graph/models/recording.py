@@ -22,6 +22,8 @@ class Record:
         self._cache = cache
         self._identity = identity
         self._replicate = replicate
+        # What is claimed and not settled yet: others may claim anew what is settled without an answer.
+        self._claimed: set[int] = set()
 
     def find(self, indices: Sequence[int]) -> dict[int, Draw]:
         """The samples that are recorded."""
@@ -39,12 +41,14 @@ class Record:
     def claim(self, indices: Sequence[int]) -> dict[int, Future[Draw | None]]:
         """Take on these samples, but for those that are under way elsewhere."""
         theirs = _in_flight.claim(self._name(index) for index in indices)
-        return {index: theirs[self._name(index)] for index in indices if self._name(index) in theirs}
+        others = {index: theirs[self._name(index)] for index in indices if self._name(index) in theirs}
+        self._claimed |= {index for index in indices if index not in others}
+        return others
 
     def give_up(self, indices: Iterable[int]) -> None:
         """Leave to others what was claimed and not brought."""
         for index in indices:
-            _in_flight.settle(self._name(index), None)
+            self._settle(index, None)
 
     async def commit(self, draws: dict[int, Draw]) -> dict[int, Draw]:
         """Write down what came, and tell those who wait for it."""
@@ -54,7 +58,7 @@ class Record:
             draws = draws | await self._written(self._cache, self._identity, draws)
         for index, draw in draws.items():
             given_up = isinstance(draw.error, BudgetError | StragglerError)
-            _in_flight.settle(self._name(index), None if given_up else draw)
+            self._settle(index, None if given_up else draw)
         return draws
 
     async def _written(self, cache: ResponseCache, identity: Identity, draws: dict[int, Draw]) -> dict[int, Draw]:
@@ -78,6 +82,11 @@ class Record:
         return {
             index: replace(draws[index], message=entry.message, data=entry.data) for index, entry in stands.items()
         }
+
+    def _settle(self, index: int, draw: Draw | None) -> None:
+        if index in self._claimed:
+            self._claimed.remove(index)
+            _in_flight.settle(self._name(index), draw)
 
     def _name(self, index: int) -> tuple[object, ...]:
         assert self._identity is not None  # noqa: S101 - only what has an identity is claimed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import threading
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|_PAT)S?(_\d+)?$", re.IGNORECASE)
 # Shorter values of such variables ("1", "none") are words, not secrets, and would blank out prose.
@@ -35,6 +36,9 @@ _SHAPES = (
     re.compile(rf"\b(?:x-)?api[-_]?key[\"']?\s{{0,2}}[:=]\s{{0,2}}b?[\"']?{_KEY_RUN}", re.IGNORECASE),
 )
 
+
+# A user and a password, as they stand in an address.
+_USER = re.compile(r"//([^/?#@:\s]*):([^/?#@\s]+)@")
 
 _lock = threading.Lock()
 # A dict, for its order: when it is full, the oldest go. Replaced and never changed, so that it is read without
@@ -84,7 +88,16 @@ def secret_values(secrets: Iterable[str] = ()) -> list[str]:
     # Read anew each time, for a variable may be set while the process runs. The names alone are looked at: one in
     # fifty is of interest. Another thread may take one away meanwhile.
     named = [os.environ.get(name, "") for name in os.environ if _is_secret_name(name)]
-    return list(_in_order(frozenset({*named, *secrets, *_remembered})))
+    in_addresses = [secret for name in os.environ for secret in _in_address(os.environ.get(name, ""))]
+    return list(_in_order(frozenset({*named, *in_addresses, *secrets, *_remembered})))
+
+
+def _in_address(address: str) -> Iterable[str]:
+    """The passwords in an address, and the header they go into."""
+    for user, password in _USER.findall(address) if "@" in address else ():
+        yield password
+        yield unquote(password)
+        yield base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
 
 
 def blank(text: str, values: Iterable[str]) -> str:

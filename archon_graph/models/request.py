@@ -64,6 +64,9 @@ class Request:
     """Namespace of the samples: 0 for a first run, another number for an independent repeat."""
     node: str = ""
     """Who asks; for records and traces, not part of the call's identity."""
+    part: str = ""
+    """For which piece of the node's work, as in ``/2``; it follows the node in the names of calls, and is no more
+    part of the identity than that is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,10 @@ from archon_graph.cli.run import _money
 from archon_graph.models import ScriptedModel, Usage, register_model
 from tests.cli.command import Command
 
-LINE = "layers:\n- {technique: generator, model: 'custom:m', samples: 3}\n- {technique: fuser, model: 'custom:m'}\n"
+LINE = """layers:
+- {technique: generator, model: 'custom:m', samples: 3}
+- {technique: fuser, model: 'custom:m'}
+"""
 
 
 @pytest.fixture

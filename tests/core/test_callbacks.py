@@ -76,8 +76,8 @@ class RecordingSync(_Records, BaseCallbackHandler):
 CALLS = [
     ("generator_1", "generator_1:0"),
     ("generator_1", "generator_1:1"),
-    ("reviser_1", "reviser_1:0"),
-    ("reviser_1", "reviser_1:0"),
+    ("reviser_1", "reviser_1/1:0"),
+    ("reviser_1", "reviser_1/2:0"),
     ("ranker_1", "ranker_1:0"),
     ("fuser_1", "fuser_1:0"),
 ]
@@ -96,6 +96,7 @@ def check(seen: _Records, outer: list[str]) -> None:
     assert [tuple(seen.path(call)) for call in seen.calls()] == [(*outer, *names) for names in CALLS]
     for call in seen.calls():
         node, sample = call.name.split(":")
+        node = node.partition("/")[0]
         assert (call.metadata["archon_node"], call.metadata["archon_sample"]) == (node, int(sample))
         assert call.metadata["langgraph_node"] == node
     nodes = [run for run in seen.runs.values() if run.kind == "chain" and seen.path(run)[:-1] == outer]

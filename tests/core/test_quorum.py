@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,11 +23,14 @@ from archon_graph import (
     Result,
     Reviser,
     ScriptedModel,
+    UnitTestEvaluator,
+    UnitTestGenerator,
     Voter,
 )
 from archon_graph.core.compiler import sample_ranges
 from archon_graph.core.quorum import QuorumPlan, Quorums
 from archon_graph.models import Draw
+from tests.replies import good_reply
 from tests.strategies import dags
 
 NEVER = 15.0
@@ -130,7 +134,9 @@ async def test_a_selector_that_is_late_degrades():
         [("slow", "rank"), ("fast", "fuse"), ("rank", "fuse")],
     )
     result = await architecture.arun("q")
-    assert judge.cancelled == [0]
+    # The quorum was there before its turn came, and nobody waits for it: its call is not even sent.
+    assert judge.cancelled == []
+    assert [call["node"] for call in result.trace] == ["fast", "fast", "slow", "slow", "fuse"]
     assert result.candidates[0].parents == ("fast:0", "fast:1", "slow:0")
     assert kinds(result) == [("rank", "straggler")]
     assert "passed on instead: slow:0" in result.losses[0].detail
@@ -177,6 +183,17 @@ async def test_chains_behind_a_predecessor_are_not_cut():
     assert result.candidates[0].parents == ("generator_1:0", "generator_1:1", "generator_2:0")
     assert kinds(result) == [("reviser_1", "straggler")]
     assert reviser.calls == ()  # closed before it began
+
+
+async def test_who_writes_unit_tests_is_waited_for():
+    """Candidates are there, but what they are to be judged by is not."""
+    slow = ScriptedModel(lambda call: "1. Statement 1 holds.", latency=0.05)
+    architecture = [Generator(stuck(2), samples=3), UnitTestGenerator(slow, count=1)] | UnitTestEvaluator(
+        ScriptedModel(lambda call: "[1] PASSED"), min_candidates=2
+    )
+    result = await architecture.arun("q")
+    assert kinds(result) == [("generator_1", "straggler")]
+    assert [candidate.score for candidate in result.candidates] == [1.0, 1.0]
 
 
 async def test_empty_and_failed_answers_are_no_candidates():
@@ -274,6 +291,30 @@ async def test_a_budget_beside_a_quorum():
     assert kinds(result) == [("generator_1", "straggler"), ("fuser_1", "budget")]
 
 
+@given(dags(), st.data(), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_nobody_is_robbed(architecture: Architecture, data: st.DataObject, chance: random.Random):
+    """Whatever the graph, whoever waits for however many, and whatever comes first: they get that many.
+
+    And what is lost is lost to the quorum: nothing else goes wrong.
+    """
+    graph = architecture.graph
+    wanted = data.draw(st.sets(st.sampled_from([node for node in graph if graph.pred[node]])))
+    needed: dict[str, int] = {}
+    fewest_out: dict[str, int] = {}
+    for node in (node for layer in architecture.layers for node in layer):
+        # A quorum leaves less for those behind it: they can only count on as many as it waits for.
+        arriving = sum(fewest_out[before] for before in graph.pred[node])
+        if node in wanted and arriving:
+            needed[node] = arriving = data.draw(st.integers(1, arriving))
+        fewest_out[node] = architecture.components[node].candidates_out(arriving)
+    model = ScriptedModel(good_reply, json=True, latency=lambda: chance.choice((0.0, 0.001, 0.004)))
+    result = with_quorums(architecture.with_model(model), needed).run("q")
+    assert result.candidates
+    assert {loss.kind for loss in result.losses} <= {"straggler"}
+    assert needed or not result.losses
+
+
 # --- the plan ----------------------------------------------------------------------------------------------------
 
 
@@ -289,11 +330,15 @@ def test_no_plan_where_nobody_has_a_quorum():
 @given(dags(), st.data())
 @settings(max_examples=60, deadline=None)
 def test_who_may_be_cut_off(architecture: Architecture, data: st.DataObject):
-    """Exactly those who have readers, all of them with a quorum."""
+    """Exactly those who have readers, all of them with a quorum, and who write no unit tests."""
     wanted = data.draw(st.sets(st.sampled_from(sorted(architecture.components))))
     plan = plan_of(with_quorums(architecture, dict.fromkeys(wanted, 1)))
     graph = architecture.graph
-    expected = {node for node in graph if graph.succ[node] and set(graph.succ[node]) <= wanted}
+    expected = {
+        node
+        for node, part in architecture.components.items()
+        if graph.succ[node] and set(graph.succ[node]) <= wanted and not part.gives_tests
+    }
     assert (set(plan.cuttable) if plan is not None else set()) == expected
 
 

@@ -30,7 +30,7 @@ from archon_graph.models.request import Request, Sampling
 from tests.models.cache.entries import answers, asked, asking, identity, requests, samplings
 
 # Deliberately not part of it: columns of their own, and records.
-NOT_IN_IDENTITY = {"replicate", "node"}
+NOT_IN_IDENTITY = {"replicate", "node", "part"}
 
 
 def digest(request: Request) -> str:
