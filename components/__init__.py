@@ -1,6 +1,7 @@
 """The techniques: one file each, every one a node type that can be stacked with the others."""
 
 from archon_graph.components.agreement import Agreement, agreement
+from archon_graph.components.code_executor import CodeExecutor
 from archon_graph.components.critic import Critic
 from archon_graph.components.fuser import Fuser
 from archon_graph.components.generator import Generator
@@ -13,6 +14,7 @@ from archon_graph.components.voter import Voter
 
 __all__ = [
     "Agreement",
+    "CodeExecutor",
     "Critic",
     "Fuser",
     "Generator",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic.dataclasses import dataclass
 
+from archon_graph.components.executing import is_program, isolation_problems, run_tests
 from archon_graph.components.judging import as_number, judge_until, rounds_until
 from archon_graph.core import (
     COMPONENT_CONFIG,
@@ -23,12 +24,14 @@ from archon_graph.core import (
     Problem,
     Prompt,
     Style,
+    UnitTest,
     as_material,
     conversation_text,
     load_prompt,
     show_candidates,
     show_tests,
 )
+from archon_graph.sandbox import Limits
 
 
 @dataclass(frozen=True, config=COMPONENT_CONFIG)
@@ -41,8 +44,12 @@ class UnitTestEvaluator(ModelComponent):
     another one counts as not passed, as do all tests of a candidate whose call failed. That is recorded. Without
     tests the candidates go on as they came, which is recorded as well.
 
+    With ``execute``, tests that are Python (``assert f(2) == 4``) are not judged but run, with the program in the
+    candidate, in the sandbox; the model is asked about the other tests only. `CodeExecutor` does it without a
+    model, and says why a test failed.
+
     Model calls: 1 for each candidate; with ``first_k`` as many as it takes to find that many that pass every
-    test; none if there are no tests.
+    test; none if there are no tests, or all of them are run.
 
     Source: the unit test evaluator of Archon (arXiv 2409.15254), section 3; the prompt is our own.
 
@@ -51,6 +58,7 @@ class UnitTestEvaluator(ModelComponent):
         top_k: How many candidates to pass on, the best; all of them by default.
         first_k: As ``top_k``, with the same outcome, but no more is judged once that many, in incoming order,
             passed every test.
+        execute: Run the tests that can be run.
     """
 
     technique: ClassVar[str] = "unit_test_evaluator"
@@ -64,6 +72,8 @@ class UnitTestEvaluator(ModelComponent):
     """How many candidates to pass on; ``None`` for all."""
     first_k: Count | None = None
     """How many candidates to pass on, when judging shall stop as early as it can; ``None`` for all."""
+    execute: bool = False
+    """Whether tests that are Python are run."""
 
     def __post_init__(self) -> None:
         """Check that one of the two settings says how many are kept.
@@ -99,7 +109,9 @@ class UnitTestEvaluator(ModelComponent):
         return incoming
 
     def fewest_calls(self, incoming: int) -> int:
-        """One for each candidate; with ``first_k``, one for each of the first that many."""
+        """One for each candidate; with ``first_k``, one for each of the first that many; none if all tests run."""
+        if self.execute:
+            return 0
         return incoming if self.first_k is None else min(self.first_k, incoming)
 
     def calls_in_a_row(self, incoming: int) -> int:
@@ -115,7 +127,7 @@ class UnitTestEvaluator(ModelComponent):
         return incoming if self._kept is None else min(self._kept, incoming)
 
     def check(self, node: str, incoming: int) -> Iterable[Problem]:
-        """No more can be kept than comes in."""
+        """No more can be kept than comes in; programs have to be shut in."""
         setting = "top_k" if self.top_k is not None else "first_k"
         if self._kept is not None and self._kept > incoming:
             yield Problem(
@@ -124,22 +136,36 @@ class UnitTestEvaluator(ModelComponent):
                 message=f"{setting} is {self._kept}, and only {incoming} candidates come in",
                 way_out=f"Set {setting} to {incoming} or less, or draw more samples before it",
             )
+        if self.execute:
+            yield from isolation_problems(node)
 
     def summary(self) -> str:
         """How many it keeps."""
-        if self.first_k is not None:
-            return f"first {self.first_k}"
-        return f"top {self.top_k}" if self.top_k is not None else ""
+        kept = f"top {self.top_k}" if self.top_k is not None else ""
+        kept = f"first {self.first_k}" if self.first_k is not None else kept
+        return ", ".join(filter(None, ("run" if self.execute else "", kept)))
 
     @property
     def _kept(self) -> int | None:
         return self.first_k if self.top_k is None else self.top_k
 
     async def _judge(self, context: NodeContext, candidate: Candidate) -> tuple[bool, ...]:
-        count = len(context.tests)
+        runs = [self.execute and is_program(test.text) for test in context.tests]
+        programs = [test.text for test, it_runs in zip(context.tests, runs, strict=True) if it_runs]
+        others = [test for test, it_runs in zip(context.tests, runs, strict=True) if not it_runs]
+        ran = iter(await run_tests(context, candidate, programs, Limits()) if programs else ())
+        judged = iter(await self._ask(context, candidate, others) if others else ())
+        return tuple(next(ran).passed if it_runs else next(judged) for it_runs in runs)
+
+    async def _ask(
+        self, context: NodeContext, candidate: Candidate, tests: Sequence[UnitTest]
+    ) -> tuple[bool, ...]:
+        count = len(tests)
         as_json = await context.wants_json(self)
         schema = results_schema(count) if as_json else None
-        [draw] = await context.draw(self, self._messages(context, candidate, as_json=as_json), schema=schema)
+        [draw] = await context.draw(
+            self, self._messages(context, candidate, tests, as_json=as_json), schema=schema
+        )
         results = read_results_json(draw.data, count) if draw.data is not None else None
         if results is None:
             results = read_results_text(str(draw.message.text) if draw.message is not None else "", count)
@@ -147,16 +173,18 @@ class UnitTestEvaluator(ModelComponent):
             context.lose("unreadable", f"{candidate.id}: {results.problem}")
         return results.passed
 
-    def _messages(self, context: NodeContext, candidate: Candidate, *, as_json: bool) -> list[BaseMessage]:
-        count = len(context.tests)
-        tests = show_tests(context.tests)
-        around = f"{conversation_text(context.question)}\n{tests}"
+    def _messages(
+        self, context: NodeContext, candidate: Candidate, tests: Sequence[UnitTest], *, as_json: bool
+    ) -> list[BaseMessage]:
+        count = len(tests)
+        shown = show_tests(tests)
+        around = f"{conversation_text(context.question)}\n{shown}"
         material = self.words.render(
             "material",
             # The conversation may hold images, so it is put in as content blocks after the text is made.
             conversation=CONVERSATION,
             candidate=show_candidates([candidate], around=around, critiques=False),
-            tests=tests,
+            tests=shown,
             count=count,
             reply=self.words.render("reply_json" if as_json else "reply_text", count=count),
         )

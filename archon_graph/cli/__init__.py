@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from archon_graph._version import __version__
-from archon_graph.cli import cache, check, convert, draw, graphs, models, run
+from archon_graph.cli import cache, check, convert, curves, draw, graphs, models, run
+from archon_graph.cli import eval as evaluation
 from archon_graph.models import ArchonError, ConfigurationError
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("eval")(evaluation.evaluate)
+app.command("curves")(curves.curves)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("draw")(draw.draw)

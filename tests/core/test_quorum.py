@@ -99,7 +99,10 @@ async def test_several_generators(face: str):
     result = Result.from_state(architecture, state)
     assert result.candidates[0].parents == ("generator_1:0", "generator_1:1")
     assert kinds(result) == [("generator_2", "straggler")]
-    assert late.cancelled == [0, 1]
+    # What was sent was cancelled. A thread may begin after the quorum is there, and then sends nothing.
+    sent = [call["sample"] for call in result.trace if call["node"] == "generator_2"]
+    assert late.cancelled == sent
+    assert sent == [0, 1] or face == "sync"
 
 
 async def test_a_straggler_that_comes_in_time_is_waited_for():

@@ -1,0 +1,1 @@
+"""What runs within a sandbox, next to the code that is looked at: standard library only."""
