@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import builtins
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Ran:
 def is_program(test: str) -> bool:
     """Whether a test can be run: it is Python that asserts something, or defines functions that do."""
     try:
-        nodes = list(ast.walk(ast.parse(test)))
+        nodes = list(ast.walk(_parsed(test)))
     except _UNREADABLE:
         return False
     return any(isinstance(node, ast.Assert | ast.FunctionDef | ast.ClassDef) for node in nodes)
@@ -37,7 +38,7 @@ def program_of(candidate: Candidate, tests: Iterable[str], entry_point: str | No
     """The program in a candidate: of several blocks of code the one that defines what the tests call."""
     called: list[str] = [] if entry_point is None else [entry_point]
     for test in tests:
-        nodes = ast.walk(ast.parse(test))
+        nodes = ast.walk(_parsed(test))
         functions = [node.func for node in nodes if isinstance(node, ast.Call)]
         called += [each.id for each in functions if isinstance(each, ast.Name) and not hasattr(builtins, each.id)]
     return extract_code(candidate.content, called[0] if called else None)
@@ -91,6 +92,12 @@ def isolation_problems(node: str) -> Iterable[Problem]:
                 "with set_default_sandbox (docs/sandbox.md)"
             ),
         )
+
+
+def _parsed(code: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of backslashes in texts, which are not our user's business
+        return ast.parse(code)
 
 
 def _ran(context: NodeContext, candidate: Candidate, test: str, found: Verdict | BaseException) -> Ran:

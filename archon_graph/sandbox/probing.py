@@ -29,8 +29,9 @@ _lock = threading.Lock()
 _backends: dict[str, Backend] = {backend.name: backend for backend in (Namespaces(), Bare())}
 _probed: dict[str, Probe] = {}
 
-# Variables that a backend may set for the program, whatever the host's are.
+# Variables that a backend may set for the program to what they are outside as well.
 _HARMLESS = {"HOME", "LANG", "LC_CTYPE", "PATH", "PWD", "TMPDIR", "HOSTNAME", "SHLVL", "_"}
+_HARMLESS |= {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONHASHSEED"}
 _LIMITS = Limits(wall_seconds=20, cpu_seconds=10, memory_mb=512, processes=8, scratch_mb=4)
 _TRY = Path(__file__).parent / "inside" / "try_to_escape.py"
 
@@ -161,7 +162,9 @@ def _facts(backend: Backend, secret: str, port: int) -> dict[str, bool]:
     if result.status != "ok":
         raise SandboxError(f"{result.detail}; {result.stderr}".strip())
     seen = json.loads(result.stdout)
-    strange = sorted(set(seen.pop("environment")) & set(os.environ) - _HARMLESS)
+    strange = {
+        name for name, value in seen.pop("environment").items() if os.environ.get(name) == value
+    } - _HARMLESS
     processes = seen.pop("processes")
     return {
         **seen,

@@ -11,10 +11,11 @@ from archon_graph.components import executing
 from archon_graph.components.code_executor import CodeExecutor
 from archon_graph.components.unit_test_evaluator import UnitTestEvaluator
 from archon_graph.components.unit_test_generator import UnitTestGenerator
-from archon_graph.sandbox import Probe, Sandbox, SandboxError, probe, set_default_sandbox
+from archon_graph.sandbox import Probe, Sandbox, SandboxError, set_default_sandbox
 from archon_graph.testing import ComponentConformance
+from tests.sandbox.conftest import works_here
 
-pytestmark = pytest.mark.skipif(not probe().works, reason=f"no isolation works here: {probe().problem}")
+pytestmark = works_here
 
 RIGHT = "Squares are easy.\n\n```python\ndef f(x):\n    return x * x\n```\n\nf(2) is 4."
 WRONG = "```python\ndef f(x):\n    return 4\n```"
@@ -209,6 +210,7 @@ def test_without_execute_everything_is_judged():
         ("assert f(2) == 4", True),
         ("def test_f():\n    assert f(2) == 4", True),
         ("class TestF(unittest.TestCase):\n    def test_f(self): self.assertEqual(f(2), 4)", True),
+        ("assert f('\\d') == 4", True),
         ("The answer is 4.", False),
         ("answer", False),
         ("f(2)", False),

@@ -138,7 +138,7 @@ async def test_the_target_itself_is_right(text: str):
         assert (await scorer.score(item(text), text)).value == 1.0
 
 
-@given(st.fractions(max_denominator=10**6), st.integers(-3, 3))
+@given(st.fractions(-(10**12), 10**12, max_denominator=10**6), st.integers(-3, 3))
 async def test_the_number_itself_is_right_and_its_neighbour_is_not(number, away: int):
     score = await Numeric().score(item(str(number)), f"I get {number + away}")
     assert score.value == float(away == 0)

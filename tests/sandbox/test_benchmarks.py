@@ -6,6 +6,7 @@ import ast
 import asyncio
 import builtins
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ async def human_eval(sandbox: Sandbox, row: dict[str, Any], completion: str, lim
     )
 
 
+def parsed(code: str) -> ast.Module:
+    """Some programs have backslashes in their texts that newer Pythons warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(code)
+
+
 def support(prompt: str) -> str:
     """The helpers that a prompt defines, where it is a program in itself."""
     try:
@@ -45,8 +53,8 @@ def support(prompt: str) -> str:
 
 async def mbpp(sandbox: Sandbox, row: dict[str, Any]) -> Verdict:
     test = "\n".join([row["test_setup_code"], *row["test_list"]])
-    used = {node.id for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Name)}
-    defined = {node.name for node in ast.parse(row["code"]).body if isinstance(node, ast.FunctionDef)}
+    used = {node.id for node in ast.walk(parsed(test)) if isinstance(node, ast.Name)}
+    defined = {node.name for node in parsed(row["code"]).body if isinstance(node, ast.FunctionDef)}
     # Task 126 asks for a function named ``sum``.
     return await check(
         sandbox, row["code"], test, names=sorted(used & defined & set(dir(builtins))), limits=LIMITS

@@ -72,6 +72,17 @@ def test_what_is_tried_is_told() -> None:
     assert probe() is found
 
 
+@works_here
+@pytest.mark.parametrize(
+    ("name", "value"), [("PYTHONPATH", "/somewhere"), ("PYTHONHASHSEED", "0"), ("OMP_NUM_THREADS", "1")]
+)
+def test_it_does_not_depend_on_the_users_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert probe().problem == ""
+
+
 def test_a_backend_that_does_not_keep_its_word_is_found_out() -> None:
     register_backend(Claims())
     found = probe("claims")

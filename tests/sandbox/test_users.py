@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -125,6 +126,39 @@ def _owner(process: Path) -> int:
         return process.stat().st_uid if ") Z" not in (process / "stat").read_text() else -1
     except OSError:
         return -1
+
+
+_LOCKED = """
+import sys, types
+module = sys.modules["archon_graph"] = types.ModuleType("archon_graph")
+module.__path__ = [sys.argv[1]]
+from archon_graph.sandbox import Sandbox, SandboxUnavailableError, probe
+print(probe().works, probe().problem)
+try:
+    Sandbox().run_python_sync("print('ran')")
+except SandboxUnavailableError:
+    print("refused")
+"""
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not installed")
+@pytest.mark.parametrize(
+    ("switch", "problem"),
+    [
+        ("echo 0 > /proc/sys/user/max_user_namespaces", "user namespaces are switched off"),
+        ("echo 0 > /proc/sys/user/max_net_namespaces", "could not be set up: OSError: [Errno 28] unshare"),
+        # Root as the only user of a namespace stays the one root whose processes the kernel does not count.
+        ("true", "it does not keep its word: few processes"),
+    ],
+)
+def test_a_machine_that_allows_too_little_is_refused(switch: str, problem: str) -> None:
+    python = [python_files().executable, "-B", "-c", _LOCKED, str(_ROOT / "archon_graph")]
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", f'{switch}; exec "$@"', "sh", *python]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("False namespaces: ")
+    assert problem in done.stdout
+    assert done.stdout.endswith("refused\n")
 
 
 def test_the_program_is_a_user_who_owns_nothing(sandbox: Sandbox) -> None:

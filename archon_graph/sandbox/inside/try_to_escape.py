@@ -51,7 +51,7 @@ def main(secret: str, port: str, host: str) -> None:
         "no processes of the host": os.getpid() < _LOW
         and (int(host) < _LOW or _fails(lambda: os.kill(int(host), 0))),
         "no root": os.getuid() != 0,
-        "environment": sorted(os.environ),
+        "environment": dict(os.environ),
         "processes": _threads(40),
     }
     json.dump(result, sys.stdout)
