@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,10 +200,17 @@ class _Pools:
             )
         ]
         pools = [self._pool(each, scores, answers) for each in self.sampled]
-        oracle = oracle_curve(pools, level=level)
+        # Where no sample scores less than 0 or more than 1, no mean does.
+        shares = all(
+            value is UNSCORED or value is None or 0.0 <= value <= 1.0 for pool in pools for value in pool.values
+        )
+        oracle = _within(oracle_curve(pools, level=level), shares=shares)
         first: tuple[Estimate, ...] = oracle.points[:1]
         ranked = {
-            node: best_of_n_curve([self._pool(each, scores, answers, node) for each in self.sampled], level=level)
+            node: _within(
+                best_of_n_curve([self._pool(each, scores, answers, node) for each in self.sampled], level=level),
+                shares=shares,
+            )
             for node in rankers
         }
         left_out = first[0].unscored if first else 0
@@ -212,7 +219,7 @@ class _Pools:
             nodes=self.nodes,
             samples=self.samples,
             one=Curve(rule="one", points=first * self.samples),
-            vote=vote_curve(pools, level=level),
+            vote=_within(vote_curve(pools, level=level), shares=shares),
             oracle=oracle,
             ranked=ranked,
             questions=len(self.sampled) - left_out,
@@ -233,6 +240,19 @@ class _Pools:
             ranks=sampled.ranks.get(ranker, (0,) * count) if whole else (0,) * self.samples,
             cluster=sampled.cluster,
         )
+
+
+def _within(curve: Curve, *, shares: bool) -> Curve:
+    """The curve without the part of its intervals where no score can be."""
+
+    def cut(end: float | None) -> float | None:
+        return None if end is None else min(1.0, max(0.0, end))
+
+    if not shares:
+        return curve
+    return replace(
+        curve, points=tuple(replace(each, low=cut(each.low), high=cut(each.high)) for each in curve.points)
+    )
 
 
 def _pools(evaluation: Evaluation, architectures: Sequence[str], nodes: Sequence[str]) -> list[_Pools]:

@@ -172,6 +172,32 @@ async def test_clusters_of_questions_are_heeded(log: Path):
     assert curves.oracle[1].clusters == 2
 
 
+async def test_an_interval_ends_where_scores_do(log: Path):
+    """With two questions it would go far below 0 and above 1; scores that are no shares have no such ends."""
+    model = saying([2, 2, 3], [4, 5, 6])
+    await run(self_consistency(model, samples=3), benchmark(2), log)
+    [curves] = await sample_curves(log)
+    assert (curves.one[1].low, curves.one[1].high, curves.vote[2].high, curves.oracle[2].high) == (
+        0.0,
+        1.0,
+        1.0,
+        1.0,
+    )
+
+    @dataclass(frozen=True)
+    class Thousands(Scorer):
+        name: ClassVar[str] = "thousands"
+
+        async def score(self, item: Item, answer: str) -> Score:
+            return Score(value=1000.0 * float((await Numeric().score(item, answer)).value))  # type: ignore[arg-type]
+
+    other = log.parent / "other"
+    await run(self_consistency(model, samples=3), benchmark(2, scorer=Thousands()), other)
+    [wide] = await sample_curves(other, scorer=Thousands())
+    assert wide.one[1].low < 0.0
+    assert wide.one[1].high > 1000.0
+
+
 async def test_votes_look_where_they_are_told_to(log: Path):
     """As numbers, 2.0 and 2 agree; as texts they do not."""
     await run(Generator(saying(["2.0", "2", "7"]), samples=3) | Voter(), benchmark(1), log)

@@ -377,11 +377,11 @@ def test_reading_that_takes_too_long_is_caught(monkeypatch, tmp_path):
     class ReadsSlowly(Ranker):
         async def run(self, context):
             [draw] = await context.draw(self, self._messages(context, as_json=False))
-            time.sleep(0.3 if len(draw.message.text) > 10_000 else 0.0)  # noqa: ASYNC251 - as a pattern would
+            time.sleep(2.0 if len(draw.message.text) > 10_000 else 0.0)  # noqa: ASYNC251 - as a pattern would
             context.lose("unreadable", "no ranking")
             return context.candidates
 
-    monkeypatch.setattr("archon_graph.testing._model_laws._LONGEST_READING", 0.3)
+    monkeypatch.setattr("archon_graph.testing._model_laws._LONGEST_READING", 2.0)
     message = outcome("test_any_reply_is_survived", ReadsSlowly, tmp_path)
     assert "every reply is a hundred thousand characters, with a model that offers text only: it took" in message
 
