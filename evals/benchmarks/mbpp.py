@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +33,13 @@ def mbpp(
     part: str = "test",
     revision: str | None = None,
     prompt: Prompt | None = None,
+    shown_tests: int | None = None,
 ) -> Benchmark:
     """MBPP, from ``mbpp.jsonl`` or ``sanitized-mbpp.json`` as its authors publish them, or from the hub.
 
-    The question shows the tests, as the paper does: a task's text alone does not name the function. The program
+    The question shows the tests, as the paper does: a task's text alone does not name the function. Where answers
+    are chosen by running the tests that they were shown, that is choosing by the score itself: show one
+    (``shown_tests=1``), and the others stay unknown until the answer is scored. The program
     that is run is the answer's code, the set-up code, and the tests, in that order: the set-up code of the two
     tasks that have some uses a class that the answer defines.
 
@@ -45,24 +50,31 @@ def mbpp(
         part: ``test`` (tasks 11 to 510), ``train``, ``validation``, ``prompt``, or ``all``.
         revision: On the hub, the version.
         prompt: Other words around the task.
+        shown_tests: So many of a task's tests stand in its question, the first; all by default. Answers are scored
+            with all of them in any case.
 
     Raises:
         BenchmarkError: The data has problems; all are reported.
         UnknownBenchmarkError: There is no such part.
-        ValueError: The file holds no task of this part.
+        ValueError: The file holds no task of this part, or ``shown_tests`` is less than 1.
     """
+    if shown_tests is not None and shown_tests < 1:
+        raise ValueError(
+            f"shown_tests is {shown_tests}, and without a test the question names no function; show at least 1"
+        )
+    form = replace(_FORMAT, make=partial(_make, shown_tests=shown_tests))
     known = [*PARTS, "all"]
     if part not in known:
         raise UnknownBenchmarkError(f"mbpp has no part {part!r}{nearest(part, known)}; it has {', '.join(known)}")
     if path is None and part != "all":
-        return _FORMAT.load(None, part=part, revision=revision, prompt=prompt)
+        return form.load(None, part=part, revision=revision, prompt=prompt)
     if path is None:
         raise ValueError("the hub keeps the parts of mbpp apart; load one of them, or give the path of mbpp.jsonl")
-    whole = _FORMAT.load(path, prompt=prompt)
+    whole = form.load(path, prompt=prompt)
     return whole if part == "all" else whole.where({"task_id": PARTS[part]})
 
 
-def _make(row: Row, prompt: Prompt, draft: Draft) -> Item | None:
+def _make(row: Row, prompt: Prompt, draft: Draft, *, shown_tests: int | None = None) -> Item | None:
     task = row.data.get("task_id")
     if not isinstance(task, int) or isinstance(task, bool):
         draft.add(row.line, "task_id", f"should be a whole number, got {type_name(task)}", "Give it its number")
@@ -77,7 +89,7 @@ def _make(row: Row, prompt: Prompt, draft: Draft) -> Item | None:
     tests = [line for line in (*(imports or ()), setup, *asserts) if line]
     return Item(
         id=f"mbpp/{task}",
-        input=prompt.render("question", question=text, tests="\n".join(asserts)),
+        input=prompt.render("question", question=text, tests="\n".join(asserts[:shown_tests])),
         tests=tuple(tests),
         metadata={"task_id": task, "entry_point": _entry_point(code or "", asserts), "solution": code},
         kind="code",

@@ -558,7 +558,8 @@ WITH_A_WEAK_TEST = {
             class Box:
                 def right(self, value): return value == 9
             box = Box()
-            assert box.right(f(box))
+            value = f(box)
+            assert box.right(value)
         """,
         r"""
             def f(box):
