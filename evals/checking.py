@@ -70,7 +70,8 @@ def raise_all(problems: Sequence[ConfigurationError]) -> None:
     """
     told = list(dict.fromkeys(str(problem).removeprefix("- ") for problem in problems))
     if len(told) > 1:
-        listed = "\n".join(f"- {problem}" for problem in told)
+        # One that is a list itself stays together.
+        listed = "\n".join("- " + problem.replace("\n", "\n  ") for problem in told)
         raise ConfigurationError(f"{len(told)} problems, and nothing was called:\n{listed}")
     if problems:
         raise problems[0]

@@ -66,20 +66,23 @@ def describe(
         "identity": identity,
         "architectures": [_architecture(name, architecture) for name, architecture in architectures.items()],
         "benchmark": about,
-        "starts": [
-            {
-                "at": now(),
-                "command": sys.argv,
-                "concurrency": concurrency,
-                "git": _git_revision(),
-                "versions": {
-                    "archon-graph": __version__,
-                    "python": platform.python_version(),
-                    "platform": platform.platform(),
-                    **_versions(),
-                },
-            }
-        ],
+        "starts": [start_record(concurrency=concurrency)],
+    }
+
+
+def start_record(*, concurrency: int) -> dict[str, Any]:
+    """One start of an evaluation or a search: when, by which command, of which revision and versions."""
+    return {
+        "at": now(),
+        "command": sys.argv,
+        "concurrency": concurrency,
+        "git": _git_revision(),
+        "versions": {
+            "archon-graph": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **_versions(),
+        },
     }
 
 

@@ -14,27 +14,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 from langchain_core.messages import messages_from_dict
 
 from archon_graph.evals.benchmarks import Item
+from archon_graph.evals.directory import Directory, LogError, line
 from archon_graph.evals.scorers import Score
-from archon_graph.models import ConfigurationError
-from archon_graph.models.local.locks import locked
-from archon_graph.models.redact import blank, secret_values
+
+__all__ = ["EvaluationLog", "LogError", "Row", "digest", "read_item"]
+
+T = TypeVar("T")
 
 _RUN, _ITEMS, _ANSWERS, _CANDIDATES = "run.json", "items.jsonl", "answers.jsonl", "candidates.jsonl"
 _FORM = 1
-
-
-class LogError(ConfigurationError, OSError):
-    """A log cannot be read or written, is in use, or is of another evaluation; what is there is left as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +92,8 @@ class EvaluationLog:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self._files = Directory(directory, what="evaluation")
+        self.directory = self._files.path
         """Where it is."""
 
     @property
@@ -118,18 +115,18 @@ class EvaluationLog:
             LogError: Another process is writing to it, it is of another evaluation, or it cannot be written.
                 Nothing was changed.
         """
-        with self._held():
-            if (self.directory / _RUN).exists():
+        with self._files.held():
+            if self._files.has(_RUN):
                 before = self.run()
-                self._require_same(before["identity"], _blanked(_plain(run["identity"]), secret_values()))
-                self._mend(_ANSWERS)
-                self._write_run({**before, "starts": [*before["starts"], *run["starts"]]})
+                self._files.require_same(before["identity"], run["identity"])
+                self._files.mend(_ANSWERS)
+                self._files.write_object(_RUN, {**before, "starts": [*before["starts"], *run["starts"]]})
             else:
-                if (self.directory / _ANSWERS).exists():
+                if self._files.has(_ANSWERS):
                     raise LogError(f"{self.directory} holds {_ANSWERS} and no {_RUN}; give another --out")
-                self._write(_ITEMS, "".join(_line(item.to_json()) for item in items))
+                self._files.write_text(_ITEMS, "".join(line(item.to_json()) for item in items))
                 # Last: with it, the log is one.
-                self._write_run({"form": _FORM, **run})
+                self._files.write_object(_RUN, {"form": _FORM, **run})
             yield
 
     def run(self) -> dict[str, Any]:
@@ -138,19 +135,7 @@ class EvaluationLog:
         Raises:
             LogError: There is no evaluation, or it cannot be read.
         """
-        path = self.directory / _RUN
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise LogError(
-                f"{self.directory} holds no evaluation: it has no {_RUN}; archon-graph eval makes one"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise LogError(f"{path} cannot be read: {error}") from error
-        form = data.get("form") if isinstance(data, dict) else None
-        if form != _FORM:
-            raise LogError(f"{path} is not an evaluation of this version: its form is {form!r}, not {_FORM}")
-        return dict(data)
+        return self._files.read_object(_RUN, form=_FORM, makes="archon-graph eval")
 
     def items(self) -> list[Item]:
         """The questions, in their order.
@@ -158,7 +143,7 @@ class EvaluationLog:
         Raises:
             LogError: They cannot be read.
         """
-        return list(self._read(_ITEMS, _item))
+        return list(self._read(_ITEMS, read_item))
 
     def rows(self) -> list[Row]:
         """All rows; of several for one question of an architecture, the last. A line that is cut short is no row.
@@ -175,7 +160,7 @@ class EvaluationLog:
         Raises:
             LogError: It cannot be written.
         """
-        self._append(_ANSWERS, row.to_json())
+        self._files.append(_ANSWERS, row.to_json())
 
     @contextlib.contextmanager
     def keeping_candidates(self) -> Iterator[None]:
@@ -184,8 +169,8 @@ class EvaluationLog:
         Raises:
             LogError: Another process is writing to it.
         """
-        with self._held():
-            self._mend(_CANDIDATES)
+        with self._files.held():
+            self._files.mend(_CANDIDATES)
             yield
 
     def candidate_scores(self, scorer: str) -> dict[tuple[str, str], Score]:
@@ -206,84 +191,10 @@ class EvaluationLog:
         Raises:
             LogError: It cannot be written.
         """
-        self._append(_CANDIDATES, {"scorer": scorer, "item": item, "text": text, "score": score.to_json()})
+        self._files.append(_CANDIDATES, {"scorer": scorer, "item": item, "text": text, "score": score.to_json()})
 
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        with contextlib.ExitStack() as held:
-            try:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                held.enter_context(locked(self.directory / ".lock", waiting=self._refuse))
-            except LogError:
-                raise
-            except OSError as error:
-                raise LogError(f"nothing can be written to {self.directory}: {error.strerror or error}") from error
-            yield
-
-    def _refuse(self) -> NoReturn:
-        raise LogError(f"another process is writing to {self.directory}; wait for it, or give another --out")
-
-    def _require_same(self, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        differing = [name for name in now if before.get(name) != now[name]]
-        if differing:
-            told = "\n".join(
-                f"- {name}: {_short(before.get(name))}, and now {_short(now[name])}" for name in differing
-            )
-            raise LogError(
-                f"{self.directory} holds another evaluation; give another --out (what is recorded is not paid for "
-                f"again), or remove it yourself. It differs in\n{told}"
-            )
-
-    def _write_run(self, run: Mapping[str, Any]) -> None:
-        text = json.dumps(_blanked(_plain(run), secret_values()), indent=2, ensure_ascii=False)
-        self._write(_RUN, f"{text}\n")
-
-    def _write(self, name: str, text: str) -> None:
-        """Write a file whole, or not at all."""
-        draft = self.directory / f"{name}.new"
-        try:
-            draft.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-            draft.replace(self.directory / name)
-        except OSError as error:
-            raise LogError(f"{draft} cannot be written: {error.strerror or error}") from error
-
-    def _append(self, name: str, data: Mapping[str, Any]) -> None:
-        rest = memoryview(_line(data).encode("utf-8", errors="backslashreplace"))
-        path = self.directory / name
-        try:
-            with path.open("ab", buffering=0) as file:
-                # One call, as a rule: the system writes less only where the disk is full.
-                while rest:
-                    rest = rest[file.write(rest) or 0 :]
-        except OSError as error:
-            raise LogError(f"{path} cannot be written: {error.strerror}; mend that and start again") from error
-
-    def _read(self, name: str, read: Any) -> Iterator[Any]:
-        path = self.directory / name
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise LogError(f"{path} cannot be read: {error.strerror}") from error
-        for number, line in enumerate(lines[:-1], start=1):
-            try:
-                yield read(json.loads(line))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise LogError(
-                    f"{path}:{number}: this line cannot be read ({type(error).__name__}: {error}); take it out, "
-                    f"and its question is asked again"
-                ) from error
-
-    def _mend(self, name: str) -> None:
-        """Take away a last line that was cut short when its process was killed."""
-        path = self.directory / name
-        if not path.exists():
-            return
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)
+    def _read(self, name: str, read: Callable[[Any], T]) -> Iterator[T]:
+        return self._files.read_lines(name, read, again="its question is asked again")
 
 
 def digest(text: str) -> str:
@@ -291,7 +202,12 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()[:24]
 
 
-def _item(data: Mapping[str, Any]) -> Item:
+def read_item(data: Mapping[str, Any]) -> Item:
+    """Read back what `Item.to_json` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: It did not write this.
+    """
     asked, target = data["input"], data["target"]
     return Item(
         id=data["id"],
@@ -302,26 +218,3 @@ def _item(data: Mapping[str, Any]) -> Item:
         cluster=data["cluster"],
         kind=data["kind"],
     )
-
-
-def _line(data: Mapping[str, Any]) -> str:
-    return json.dumps(_blanked(data, secret_values()), ensure_ascii=False, default=str) + "\n"
-
-
-def _blanked(data: Any, secrets: Sequence[str]) -> Any:
-    """The data without secrets in its texts; the names of its fields stay, whatever a secret looks like."""
-    if isinstance(data, str):
-        return blank(data, secrets)
-    if isinstance(data, Mapping):
-        return {name: _blanked(value, secrets) for name, value in data.items()}
-    return [_blanked(value, secrets) for value in data] if isinstance(data, list | tuple) else data
-
-
-def _plain(data: Any) -> Any:
-    """What becomes of it in a file."""
-    return json.loads(json.dumps(data, default=str))
-
-
-def _short(data: Any) -> str:
-    text = json.dumps(data, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:200]}..."

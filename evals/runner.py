@@ -9,29 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from archon_graph.core import Architecture, NoAnswerError
-from archon_graph.core.result import Result
+from archon_graph.core import Architecture
+from archon_graph.evals.asking import SPENT, Purse, answer_item
 from archon_graph.evals.benchmarks import Benchmark, Item
 from archon_graph.evals.checking import find_problems, raise_all
 from archon_graph.evals.describing import default_name, describe, now
 from archon_graph.evals.log import EvaluationLog, LogError, Row
 from archon_graph.evals.scorers import Score
 from archon_graph.evals.scoring import score_answer
-from archon_graph.models import Budget, BudgetError, Client, Ledger, Usage
-from archon_graph.models.budget import Reservation
+from archon_graph.models import Budget, Client, Usage
 from archon_graph.models.cache import default_path
 
-# Losses by which a model, or the way to it, failed, and not the architecture: such a question says nothing of it.
-_NOT_ITS_FAULT = frozenset({"error"})
 # So many questions in a row without an answer because calls failed, and a model is taken to be gone: what is left
 # for its architecture would only cost time, and is asked at the next start. Failures come faster than answers, so
 # with many questions at once there may be many before the first answer.
 _MOST_UNANSWERED, _MOST_UNANSWERED_PER_WORKER = 20, 5
-_SPENT = "the budget of the whole evaluation was spent before this question was done"
 
 DEFAULT_FOLDER = Path("evaluations")
 """Where logs are put that were given no place, under the working directory."""
@@ -195,7 +191,7 @@ class _Run:
         self._architectures = architectures
         self._benchmark = benchmark
         self._log = log
-        self._purse = None if total is None else _Purse(total)
+        self._purse = None if total is None else Purse(total)
         self._client = client if self._purse is None else client.within(self._purse)
         self._budget = budget
         self._seed = seed
@@ -241,7 +237,7 @@ class _Run:
             self._unanswered[name] = (
                 0 if row.answer is not None or row.score.scored else self._unanswered[name] + 1
             )
-            if row.error != _SPENT:
+            if row.error != SPENT:
                 self._done += 1
                 self._done_now += 1
             if self._purse is not None and self._purse.is_empty:
@@ -253,43 +249,15 @@ class _Run:
                 return
 
     async def _ask(self, name: str, item: Item) -> Row:
-        started = time.monotonic()
-        result: Result | None = None
-        lost: NoAnswerError | None = None
-        try:
-            result = await self._architectures[name].arun(
-                item.question, seed=self._seed, client=self._client, budget=self._budget
-            )
-        except NoAnswerError as error:
-            lost = error
-        seconds = time.monotonic() - started
-        if result is not None:
-            losses, usage, paid = result.losses, result.usage, result.paid
-        else:
-            losses, usage, paid = (lost.losses, lost.usage, lost.usage) if lost else ((), Usage(), Usage())
-        answer = None if result is None else result.answer
-        why = None if lost is None else str(lost)
-        if self._purse is not None and self._purse.is_empty and any(loss.kind == "budget" for loss in losses):
-            # What came back would have been another answer with more of a budget.
-            answer, why = None, _SPENT
-            score = Score.unscored(_SPENT)
-        elif lost is not None and any(loss.kind in _NOT_ITS_FAULT for loss in losses):
-            score = Score.unscored(f"no answer came: {lost}")
-        else:
-            # Who gives no answer though nothing failed is wrong, as an empty answer is.
-            score = await self._score(item, answer or "")
-        return Row(
-            architecture=name,
-            item=item.id,
-            cluster=item.unit,
-            score=score,
-            answer=answer,
-            seconds=seconds,
-            usage=asdict(usage),
-            paid=asdict(paid),
-            at=now(),
-            error=why,
-            result={"losses": [dict(loss.to_state()) for loss in losses]} if result is None else result.to_dict(),
+        return await answer_item(
+            name,
+            self._architectures[name],
+            item,
+            self._benchmark.scorer,
+            client=self._client,
+            seed=self._seed,
+            budget=self._budget,
+            purse=self._purse,
         )
 
     async def _score(self, item: Item, answer: str) -> Score:
@@ -299,26 +267,6 @@ class _Run:
         each = (time.monotonic() - self._started) / self._done_now if self._done_now else None
         left = None if each is None else each * (self._total - self._done)
         self._on_progress(Progress(done=self._done, total=self._total, paid=self.paid, seconds_left=left))
-
-
-class _Purse(Ledger):
-    """A ledger that knows whether it had to refuse something: from then on, answers are not what they would be."""
-
-    def __init__(self, budget: Budget) -> None:
-        super().__init__(budget)
-        self._refused = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether something was refused for want of calls, tokens or money, or the time is up."""
-        return self._refused or (self.deadline is not None and time.monotonic() >= self.deadline)
-
-    def _see_room_for(self, wanted: Reservation, model: str) -> None:
-        try:
-            super()._see_room_for(wanted, model)
-        except BudgetError:
-            self._refused = True
-            raise
 
 
 async def _side_by_side(workers: Iterable[Coroutine[Any, Any, None]]) -> None:
