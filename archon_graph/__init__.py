@@ -9,7 +9,9 @@
 
 from archon_graph._version import __version__
 from archon_graph.components import (
+    CodeExecutor,
     Critic,
+    ExampleTests,
     Fuser,
     Generator,
     Ranker,
@@ -39,9 +41,11 @@ __all__ = [
     "Budget",
     "Candidate",
     "Client",
+    "CodeExecutor",
     "Component",
     "ConfigurationError",
     "Critic",
+    "ExampleTests",
     "Fuser",
     "Generator",
     "Ledger",

@@ -3,6 +3,7 @@
 from archon_graph.components.agreement import Agreement, agreement
 from archon_graph.components.code_executor import CodeExecutor
 from archon_graph.components.critic import Critic
+from archon_graph.components.example_tests import ExampleTests
 from archon_graph.components.fuser import Fuser
 from archon_graph.components.generator import Generator
 from archon_graph.components.ranker import Ranker
@@ -16,6 +17,7 @@ __all__ = [
     "Agreement",
     "CodeExecutor",
     "Critic",
+    "ExampleTests",
     "Fuser",
     "Generator",
     "Ranker",

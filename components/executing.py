@@ -13,7 +13,8 @@ from archon_graph.answers import extract_code
 from archon_graph.core import Candidate, NodeContext, Problem
 from archon_graph.sandbox import Limits, Outcome, SandboxError, Verdict, check, default_sandbox, probe
 
-_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What Python raises over a text that is no program, or more of one than it can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Ran:
 def is_program(test: str) -> bool:
     """Whether a test can be run: it is Python that asserts something, or defines functions that do."""
     try:
-        nodes = list(ast.walk(_parsed(test)))
-    except _UNREADABLE:
+        nodes = list(ast.walk(parsed(test)))
+    except UNREADABLE:
         return False
     return any(isinstance(node, ast.Assert | ast.FunctionDef | ast.ClassDef) for node in nodes)
 
@@ -38,7 +39,7 @@ def program_of(candidate: Candidate, tests: Iterable[str], entry_point: str | No
     """The program in a candidate: of several blocks of code the one that defines what the tests call."""
     called: list[str] = [] if entry_point is None else [entry_point]
     for test in tests:
-        nodes = ast.walk(_parsed(test))
+        nodes = ast.walk(parsed(test))
         functions = [node.func for node in nodes if isinstance(node, ast.Call)]
         called += [each.id for each in functions if isinstance(each, ast.Name) and not hasattr(builtins, each.id)]
     return extract_code(candidate.content, called[0] if called else None)
@@ -94,7 +95,12 @@ def isolation_problems(node: str) -> Iterable[Problem]:
         )
 
 
-def _parsed(code: str) -> ast.Module:
+def parsed(code: str) -> ast.Module:
+    """Code as a tree; it is not run.
+
+    Raises:
+        SyntaxError: It is none; other errors in `UNREADABLE` say the same of stranger texts.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of backslashes in texts, which are not our user's business
         return ast.parse(code)

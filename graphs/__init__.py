@@ -13,6 +13,7 @@ from archon_graph.graphs.archon_example import archon_example
 from archon_graph.graphs.best_of_n import best_of_n
 from archon_graph.graphs.critique_rank_fuse import critique_rank_fuse
 from archon_graph.graphs.ensemble_rank_fuse import ensemble_rank_fuse
+from archon_graph.graphs.example_test_select import example_test_select
 from archon_graph.graphs.mixture_of_agents import mixture_of_agents
 from archon_graph.graphs.sample_verify import sample_verify
 from archon_graph.graphs.self_consistency import self_consistency
@@ -30,6 +31,7 @@ READY_MADE: Mapping[str, Callable[[], Architecture]] = MappingProxyType(
             critique_rank_fuse,
             sample_verify,
             unit_test_select,
+            example_test_select,
             mixture_of_agents,
             archon_example,
         )
@@ -43,6 +45,7 @@ __all__ = [
     "best_of_n",
     "critique_rank_fuse",
     "ensemble_rank_fuse",
+    "example_test_select",
     "mixture_of_agents",
     "sample_verify",
     "self_consistency",

@@ -18,6 +18,7 @@ from archon_graph.models import Client, ModelPolicy, ScriptedCall, TapeMissError
 from archon_graph.models.cache import ResponseCache
 from tests.faults.behaviour import PASSING, SILENT, Plan
 from tests.faults.running import Server
+from tests.graphs.names import NAMES
 from tests.replies import good_reply
 
 QUESTION = "Which of the two is larger, 9.9 or 9.11?"
@@ -81,7 +82,7 @@ def test_nothing_is_open():
         socket.create_connection(("127.0.0.1", 9))
 
 
-@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("name", NAMES)
 async def test_the_second_run_makes_no_call(name: str, tmp_path: Path):
     """Of every ready-made architecture; the third comes from a tape, in strict replay."""
     model = good_model()
@@ -97,7 +98,7 @@ async def test_the_second_run_makes_no_call(name: str, tmp_path: Path):
         check_free_and_equal(await again.arun(QUESTION, client=Client(cache=tape, replay="strict")), first)
 
 
-@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("name", NAMES)
 async def test_at_the_same_time(name: str, tmp_path: Path):
     """Two equal runs side by side pay for each call once, whoever makes it."""
     model, client = good_model(), Client(cache=tmp_path / "cache.db")

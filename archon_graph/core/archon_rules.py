@@ -58,7 +58,7 @@ def _one_technique(graph: nx.DiGraph[str], layers: list[list[str]]) -> Iterator[
 
 
 def _generators_first(graph: nx.DiGraph[str], layers: list[list[str]]) -> Iterator[Problem]:
-    first = 1 if layers and _techniques(graph, layers[0]) == ["unit_test_generator"] else 0
+    first = 1 if layers and all(_only_gives_tests(graph, node) for node in layers[0]) else 0
     for number, layer in enumerate(layers):
         for node in layer:
             component = _component(graph, node)
@@ -69,6 +69,11 @@ def _generators_first(graph: nx.DiGraph[str], layers: list[list[str]]) -> Iterat
                     message=f"a generator stands in layer {number + 1}",
                     way_out="Put it into the first layer, or take a fuser",
                 )
+
+
+def _only_gives_tests(graph: nx.DiGraph[str], node: str) -> bool:
+    component = _component(graph, node)
+    return component is not None and component.gives_tests and not component.makes_candidates
 
 
 def _full_layers(graph: nx.DiGraph[str], layers: list[list[str]]) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from archon_graph.graphs import READY_MADE
+from tests.graphs.names import NAMES
 from tests.replies import good_model
 
 CALLS = {
@@ -17,18 +18,19 @@ CALLS = {
     "critique-rank-fuse": 8,
     "sample-verify": 15,
     "unit-test-select": 11,
+    "example-test-select": 5,
     "mixture-of-agents": 7,
     "archon-example": 31,
 }
 
 
-@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("name", NAMES)
 def test_keeps_every_rule(name: str):
     """The paper's too, and without a warning."""
     assert READY_MADE[name]().validate("archon") == []
 
 
-@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("name", NAMES)
 def test_answers_with_the_predicted_calls(name: str):
     """On a model that replies as asked; without loss; early exits within their bounds."""
     architecture = READY_MADE[name]().with_model(good_model())
@@ -42,7 +44,7 @@ def test_answers_with_the_predicted_calls(name: str):
         assert result.usage.calls == forecast.calls
 
 
-@pytest.mark.parametrize("name", READY_MADE)
+@pytest.mark.parametrize("name", NAMES)
 def test_says_what_it_does_and_costs(name: str):
     """In its docstring; and it can be called without arguments."""
     doc = inspect.getdoc(READY_MADE[name]) or ""

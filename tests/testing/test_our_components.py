@@ -6,6 +6,7 @@ import pytest
 
 from archon_graph import Fuser, Generator, Ranker
 from archon_graph.components.critic import Critic
+from archon_graph.components.example_tests import ExampleTests
 from archon_graph.components.reviser import Reviser
 from archon_graph.components.unit_test_evaluator import UnitTestEvaluator
 from archon_graph.components.unit_test_generator import UnitTestGenerator
@@ -93,6 +94,12 @@ class TestUnitTestEvaluator(ComponentConformance):
     @pytest.fixture
     def good_reply(self):
         return lambda call: "[1] PASSED\n[2] FAILED" if call.schema is None else None
+
+
+class TestExampleTests(ComponentConformance):
+    @pytest.fixture
+    def component(self):
+        return lambda model: ExampleTests(count=3)
 
 
 class TestVoter(ComponentConformance):
