@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from archon_graph.core import registry
 from archon_graph.models import policy, providers, redact
+
+# How long an example takes says what else the machine is doing, and nothing of our code. What has to end in
+# time has a test of its own. The rest of the profile stays as it is: in CI, Hypothesis takes another one.
+hypothesis.settings.register_profile(
+    "any machine",
+    parent=hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[*hypothesis.settings.default.suppress_health_check, hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 _KEYS = (
     "ANTHROPIC_API_KEY",

@@ -39,7 +39,9 @@ def python_files() -> PythonFiles:
     wanted = [Path(path) for path in (*_LIBRARIES, *_EXTRAS)]
     wanted += [Path(store) for store in _STORES if executable.is_relative_to(store)]
     # The whole folder around the standard library: the interpreter's own shared libraries are in there, too.
-    standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    # Asked for its own, a virtual environment calls the folder around its packages a part of the library.
+    borrowed = {"platbase": sys.base_exec_prefix}
+    standard = {Path(sysconfig.get_path(name, vars=borrowed)) for name in ("stdlib", "platstdlib")}
     wanted += [executable, base / "lib", *standard]
     links = tuple(
         (str(path), str(path.readlink())) for path in wanted if path.is_symlink() and path.parent == Path("/")

@@ -64,16 +64,17 @@ def jsonl(path: str | Path, *, kind: str | None = None, scorer: Scorer | None = 
     draft = Draft(file=str(path))
     rows = read_objects(Path(path), draft)
     made = [(row, _make(row, kind, draft, any_kind=scorer is not None)) for row in rows]
-    items = [(row.line, item) for row, item in made if item is not None]
+    # A line that has other problems counts, too: its id would be told as taken when those are mended.
+    names = [(row.line, _given_name(row) if item is None else item.id) for row, item in made]
     check_ids(
-        ((line, item.id) for line, item in items),
+        ((line, name) for line, name in names if name is not None),
         draft,
         way_out="Give each line an id of its own; if neither has one, it is the same question twice: remove one",
     )
     draft.raise_if_any()
     return Benchmark(
         name=Path(path).name.split(".")[0] or "jsonl",
-        items=tuple(item for _, item in items),
+        items=tuple(item for _, item in made if item is not None),
         scorer=scorer or ByKind(),
         source=draft.file,
     )
@@ -155,6 +156,12 @@ def _metadata(row: Row, draft: Draft) -> dict[str, Any] | None:
         draft.add(row.line, "metadata", f"should be an object, got {type_name(given)}", 'Write {"name": value}')
         return None
     return given
+
+
+def _given_name(row: Row) -> str | None:
+    """The id of a line as it stands there, without a word on what is wrong with it."""
+    given = row.data.get("id")
+    return str(given) if isinstance(given, str | int) and not isinstance(given, bool) and given != "" else None
 
 
 def _name(row: Row, field: str, draft: Draft) -> str | None:

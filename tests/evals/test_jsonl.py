@@ -185,6 +185,16 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path):
     assert f"{path}:4: id: 'a' is the id of line 3 already. Give each line an id" in message
 
 
+def test_an_id_is_taken_by_a_line_that_has_other_problems(tmp_path: Path):
+    """Else it would come to light only when those are mended."""
+    whole = {"id": "a", "input": "1?", "target": 1}
+    assert problems(write(tmp_path, {"id": "a", "input": "2?"}, whole)) == [(1, "target"), (2, "id")]
+    assert problems(write(tmp_path, whole, {"id": "a", "target": 2})) == [(2, "input"), (2, "id")]
+    assert problems(write(tmp_path, {"id": 7, "input": "2?"}, {**whole, "id": "7"})) == [(1, "target"), (2, "id")]
+    no_ids = [{"id": "", "input": "2?", "target": 2}, {"id": True, "input": "3?", "target": 3}]
+    assert problems(write(tmp_path, *no_ids, *no_ids)) == [(line, "id") for line in (1, 2, 3, 4)]
+
+
 def test_the_same_question_twice_is_a_problem(tmp_path: Path):
     """It would count twice, and could be searched on and held out at once."""
     line = {"input": "1?", "target": 1}

@@ -109,6 +109,46 @@ def test_mbpp_in_both_of_its_forms(tmp_path: Path):
     assert item.tests == ("import math", *MBPP["test_list"])
 
 
+def test_mbpp_can_show_fewer_tests_than_it_scores_with(tmp_path: Path):
+    """The first ones, in the question alone; by default, and where there are no more, all of them."""
+    path = lines(tmp_path, MBPP, {**MBPP, "task_id": 601, "test_setup_code": "x = add"})
+    first, second = MBPP["test_list"]
+    whole, shown = mbpp(path, part="all"), mbpp(path, part="all", shown_tests=1)
+    for before, after in zip(whole, shown, strict=True):
+        assert first in str(after.input)
+        assert second not in str(after.input)
+        assert second in str(before.input)
+        assert (after.id, after.tests, after.metadata) == (before.id, before.tests, before.metadata)
+    assert [one.tests for one in shown] == [(first, second), ("x = add", first, second)]
+    assert shown.fingerprint != whole.fingerprint
+    for all_of_them in (None, 2, 9):
+        assert mbpp(path, part="all", shown_tests=all_of_them).fingerprint == whole.fingerprint
+    assert load_benchmark("mbpp", path=path, shown_tests=1).items == mbpp(path, shown_tests=1).items
+
+
+async def test_mbpp_scores_with_the_tests_that_it_does_not_show(tmp_path: Path):
+    """What passes the one that is shown, and no other, is wrong."""
+    from archon_graph.evals.scorers import Code
+    from archon_graph.sandbox import SandboxUnavailableError
+
+    (item,) = mbpp(lines(tmp_path, MBPP), shown_tests=1)
+    answers = {"def add(a, b):\n    return a + b": 1.0, "def add(a, b):\n    return 3": 0.0}
+    try:
+        found = {answer: (await Code().score(item, answer)).value for answer in answers}
+    except SandboxUnavailableError as error:
+        pytest.skip(str(error))
+    assert found == answers
+
+
+@pytest.mark.parametrize("shown", [0, -1])
+def test_mbpp_shows_one_test_at_least(tmp_path: Path, shown: int):
+    told = f"shown_tests is {shown}, and without a test the question names no function; show at least 1"
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        mbpp(lines(tmp_path, MBPP), shown_tests=shown)
+    with pytest.raises(ValueError, match=f"^{told}$"):
+        load_benchmark("mbpp", shown_tests=shown)
+
+
 def test_mmlu(tmp_path: Path):
     """A file for each subject, without a header, cells of several lines included."""
     folder = tmp_path / "test"
@@ -211,6 +251,7 @@ def test_the_hub_gives_the_same_items(tmp_path: Path, hub):
     assert load_benchmark("human-eval").items == human_eval(lines(tmp_path, HUMAN_EVAL)).items
     hub["google-research-datasets/mbpp", "full", "test"] = [MBPP]
     assert load_benchmark("mbpp").items == mbpp(lines(tmp_path, MBPP)).items
+    assert load_benchmark("mbpp", shown_tests=1).items == mbpp(lines(tmp_path, MBPP), shown_tests=1).items
     hub["HuggingFaceH4/MATH-500", None, "test"] = [MATH]
     assert load_benchmark("math").items == math(lines(tmp_path, MATH)).items
     (tmp_path / "own_sums_test.csv").write_text("1 + 1?,1,2,3,4,B\n")

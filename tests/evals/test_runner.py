@@ -257,6 +257,7 @@ async def test_everything_that_is_wrong_is_told_before_the_first_call(
     assert message.startswith("3 problems, and nothing was called:")
     assert "broken: 2 problems in this architecture" in message or "broken: one problem" in message
     assert "OPENAI_API_KEY" in message
+    assert [line[:1] for line in message.split("\n")[1:]].count("-") == 3, "what is a list itself is set in"
     assert "'math' cannot be scored here: scoring mathematics needs an optional dependency" in message
     with pytest.raises(ConfigurationError, match="good: the budget of 1,000 tokens cannot be kept"):
         await evaluate({"good": single(model)}, benchmark(1), out="log", total=Budget(tokens=1000))

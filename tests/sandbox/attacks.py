@@ -213,12 +213,19 @@ WRITING = {
         """,
         ends=("ok", "error", "killed"),
     ),
+    # Not all of /: where much is installed, just walking through /usr/lib takes longer than a program may.
     "nothing, but removing": Attack(
         r"""
             import os, shutil
-            shutil.rmtree('/', ignore_errors=True)
-            shutil.rmtree('/scratch', ignore_errors=True)
-            if os.listdir('/scratch') or not os.path.exists(os.__file__): print('ESCAPED')
+            for folder in os.listdir('/'):
+                try:
+                    os.rename('/' + folder, '/gone')
+                    print('ESCAPED', folder)
+                except OSError:
+                    pass
+            for folder in ('/etc', '/dev', '/tmp', os.path.dirname(os.__file__), '/scratch'):
+                shutil.rmtree(folder, ignore_errors=True)
+            if os.listdir('/scratch') or not all(map(os.path.exists, (os.__file__, '/dev/null'))): print('ESCAPED')
             open('still', 'w').close()
         """
     ),

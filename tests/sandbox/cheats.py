@@ -87,6 +87,14 @@ IN_ONE_PROCESS = {
         def f(x):
             return 1
     """,
+    "takes the place of a module of the test": r"""
+        import sys, types
+        fake = types.ModuleType('random')
+        fake.randrange = lambda n: 1
+        sys.modules['random'] = fake
+        def f(x):
+            return 1
+    """,
     "takes the test's loop away": r"""
         range = lambda n: ()
         def f(x):

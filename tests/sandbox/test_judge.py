@@ -23,6 +23,11 @@ class _Box:
 _Box.__module__ = _TEST
 
 
+def named(value: object) -> str:
+    """A name that is the same in every run, for a test can only be asked for by its name."""
+    return repr(value) if isinstance(value, str | list) else getattr(value, "__name__", type(value).__name__)
+
+
 @pytest.fixture
 def trial() -> _Trial:
     """A test that has not begun; nothing is read from standard input or written anywhere."""
@@ -44,7 +49,7 @@ def test_what_was_handed_over_can_be_used(trial: _Trial) -> None:
     assert box.hidden == 4
 
 
-@pytest.mark.parametrize("value", [int, exec, open, object(), "text", [1], types, None], ids=repr)
+@pytest.mark.parametrize("value", [int, exec, open, object(), "text", [1], types, None], ids=named)
 @pytest.mark.parametrize("what", ["call", "getattr", "setattr", "iter", "str"])
 def test_what_was_not_handed_over_cannot(trial: _Trial, value: object, what: str) -> None:
     with pytest.raises(TypeError, match="did not hand this over"):
@@ -70,7 +75,7 @@ def test_what_was_not_handed_over_cannot(trial: _Trial, value: object, what: str
         (_Box(), "eval", ["1"]),
         (_Box(), "global", ["name"]),
     ],
-    ids=repr,
+    ids=named,
 )
 def test_its_inside_cannot_be_reached(trial: _Trial, value: object, what: str, arguments: list[object]) -> None:
     with pytest.raises(AttributeError, match="nothing that a program may ask"):

@@ -1,4 +1,4 @@
-"""docs/sandbox.md: its examples run, and the backend in it holds."""
+"""docs/sandbox.md: its examples run, and the backend in it holds. Figures of the design page are right."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from pathlib import Path
 import pytest
 
 from archon_graph.sandbox import probe, probing
+from tests.sandbox.attacks import ATTACKS
+from tests.sandbox.cheats import IN_ONE_PROCESS, WITH_A_WEAK_TEST, WITH_ONE_ANSWER
 from tests.sandbox.conftest import works_here
 from tests.sandbox.test_users import as_nobody, as_root, has_python
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_design_page_counts_what_is_there() -> None:
+    text = (PAGE.parent / "design" / "sandbox.md").read_text(encoding="utf-8")
+    cheats = [*IN_ONE_PROCESS, *WITH_ONE_ANSWER, *WITH_A_WEAK_TEST]
+    told = re.findall(r"(\d+) attacks\b.*?\b(\d+) cheats", text, flags=re.DOTALL)
+    assert told == [(str(len(ATTACKS)), str(len(cheats)))]
 
 
 @works_here

@@ -198,4 +198,6 @@ def test_for_root_the_program_is_an_unused_user_of_the_host(sandbox: Sandbox) ->
 def test_the_python_of_a_virtual_environment_is_the_one_it_borrows_from() -> None:
     files = python_files()
     assert Path(files.executable).is_relative_to(Path(sys.base_prefix).resolve())
+    if sys.prefix != sys.base_prefix:
+        assert not [path for path in (*files.shown, *files.hidden) if Path(path).is_relative_to(sys.prefix)]
     assert not any("site-packages" in shown for shown in files.shown)
