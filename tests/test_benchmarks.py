@@ -24,7 +24,7 @@ SMALL = {
     "throughput": ["--questions", "4", "--at-once", "2"],
 }
 FIGURES = {"overhead": 8, "throughput": 3}
-OTHERS = {"cache", "common", "local_speed", "loopback", "record"}
+OTHERS = {"cache", "common", "local_speed", "loopback", "make_tables", "racing", "record", "sharing", "strategies"}
 
 
 def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:

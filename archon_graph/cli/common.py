@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from archon_graph.core import Architecture
 from archon_graph.graphs import READY_MADE
-from archon_graph.models import Client, ConfigurationError
+from archon_graph.models import Client, ConfigurationError, Usage
 from archon_graph.models.cache import default_path
 
 _ENV_FILE = Path(".env")
@@ -72,3 +73,31 @@ def open_client(
     place = tape or cache_file or (default_path() if cache or replay else None)
     env_file = _ENV_FILE if _ENV_FILE.is_file() else None
     return Client(cache=place, replay="strict" if replay else None, env_file=env_file)
+
+
+def one_place(client: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for `open_client` in which the user's own cache stands back where another place is named.
+
+    Raises:
+        ConfigurationError: Answers are to be kept and not to be kept.
+    """
+    if client["cache_file"] is not None and not client["cache"]:
+        raise ConfigurationError("--no-cache keeps no answers, and --cache-file does; give one of them")
+    named = client["cache_file"] is not None or client["tape"] is not None
+    return {**client, "cache": client["cache"] and not named}
+
+
+def paid_in_words(usage: Usage) -> str:
+    """What was paid: calls, and what is known of the money."""
+    money = f"{usage.money:.4f}" if usage.money else "0"
+    known = f"{money} USD" if not usage.unpriced_calls else f"{money} + ? USD" if usage.money else "? USD"
+    return f"{usage.calls:,} {'call' if usage.calls == 1 else 'calls'} paid ({known})"
+
+
+def time_left(seconds: float | None) -> str:
+    """A span of time as it is told of what is under way; empty if it is not known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"

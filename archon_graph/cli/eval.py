@@ -17,10 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from archon_graph.cli.common import ModelOption, load_architecture, open_client
+from archon_graph.cli.common import (
+    ModelOption,
+    load_architecture,
+    one_place,
+    open_client,
+    paid_in_words,
+    time_left,
+)
 from archon_graph.core import Architecture
 from archon_graph.core.sync import run_sync
-from archon_graph.models import Budget, Client, ConfigurationError, Usage
+from archon_graph.models import Budget, Client, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,9 +150,9 @@ def evaluate(
     finally:
         client.close()
     summary = compare_architectures(evaluation, baseline=baseline)
-    report = _write_report(evaluation, summary, html, errors)
+    report = write_or_tell(evaluation, summary, html, errors)
     if as_json:
-        _print_json(evaluation, summary, report)
+        print_json(evaluation, summary, report)
     else:
         show_summary(evaluation, summary, report)
     if evaluation.stopped is not None:
@@ -199,7 +206,7 @@ class _Asked:
         benchmark = attempt(self._load_benchmark)
         attempt(lambda: self._check_baseline([*loaded]))
         attempt(self._check_report)
-        client = attempt(lambda: open_client(**_one_place(self._client)))
+        client = attempt(lambda: open_client(**one_place(self._client)))
         architectures = {name: each for name, each in loaded.items() if each is not None}
         if problems:
             # What else is wrong is found now, too, and not at the next attempt.
@@ -252,14 +259,6 @@ def _conditions(where: Sequence[str] | None) -> dict[str, Any]:
     return found
 
 
-def _one_place(client: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's own cache stands back where another place is named."""
-    if client["cache_file"] is not None and not client["cache"]:
-        raise ConfigurationError("--no-cache keeps no answers, and --cache-file does; give one of them")
-    named = client["cache_file"] is not None or client["tape"] is not None
-    return {**client, "cache": client["cache"] and not named}
-
-
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A bar where there is a terminal, and a line now and then where there is none."""
@@ -276,31 +275,21 @@ def _progress(console: Console) -> Iterator[Callable[[Progress], None]]:
 
         def tell(progress: Progress) -> None:
             nonlocal told
-            left = _duration(progress.seconds_left)
-            bar.update(task, completed=progress.done, total=progress.total, paid=_paid(progress.paid), left=left)
+            left = time_left(progress.seconds_left)
+            bar.update(
+                task, completed=progress.done, total=progress.total, paid=paid_in_words(progress.paid), left=left
+            )
             tenth = 10 * progress.done // max(1, progress.total)
             if not console.is_terminal and tenth > told and progress.seconds_left is not None:
                 told = tenth
-                console.print(f"{progress.done} of {progress.total} questions, {_paid(progress.paid)}, {left}")
+                console.print(
+                    f"{progress.done} of {progress.total} questions, {paid_in_words(progress.paid)}, {left}"
+                )
 
         yield tell
 
 
-def _paid(usage: Usage) -> str:
-    money = f"{usage.money:.4f}" if usage.money else "0"
-    known = f"{money} USD" if not usage.unpriced_calls else f"{money} + ? USD" if usage.money else "? USD"
-    return f"{usage.calls:,} {'call' if usage.calls == 1 else 'calls'} paid ({known})"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} left" if hours else f"{minutes}:{rest:02} left"
-
-
-def _write_report(evaluation: Evaluation, summary: Summary, html: Path | None, errors: Console) -> Path | None:
+def write_or_tell(evaluation: Evaluation, summary: Summary, html: Path | None, errors: Console) -> Path | None:
     """Write the report; where its extra is not installed and it was not asked for, say how to get it."""
     from archon_graph.evals.report import write_report
     from archon_graph.models import MissingExtraError
@@ -320,7 +309,8 @@ def _why_stopped(evaluation: Evaluation, total: Budget) -> str:
     return f"stopped: calls fail, one question after the other; {again}. One of them: {last}"
 
 
-def _print_json(evaluation: Evaluation, summary: Summary, report: Path | None) -> None:
+def print_json(evaluation: Evaluation, summary: Summary, report: Path | None) -> None:
+    """Print what an evaluation says for other programs."""
     told = {
         **summary.to_json(),
         "missing": evaluation.missing,

@@ -1,4 +1,4 @@
-"""The tables that ``eval`` and ``curves`` print."""
+"""The tables that ``eval``, ``curves`` and, in part, ``search`` print."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 # A table takes no more than it needs. Where that is more than the terminal has, long lines are easier to read than
 # numbers that were cut.
-_WIDEST = 240
+WIDEST = 240
+"""The width that tables are given."""
 
 
 def show_summary(evaluation: Evaluation, summary: Summary, report: Path | None) -> None:
     """Print what an evaluation says: scores and costs, differences, the verdict, what it cost, and where it is."""
-    console = Console(highlight=False, width=_WIDEST)
-    console.print(_scores(summary))
+    console = Console(highlight=False, width=WIDEST)
+    console.print(scores_table(summary))
     console.print(Text("calls, tokens, USD and seconds in calls: for each question, recorded or not", style="dim"))
     if summary.differences:
         console.print()
@@ -34,7 +35,7 @@ def show_summary(evaluation: Evaluation, summary: Summary, report: Path | None) 
         console.print(Text(sentence), soft_wrap=True)
     console.print()
     if evaluation.paid.calls:
-        paid = f"{evaluation.paid.calls:,} calls were paid for now, {_decimal(evaluation.paid.money)} USD"
+        paid = f"{evaluation.paid.calls:,} calls were paid for now, {decimal(evaluation.paid.money)} USD"
         unknown = evaluation.paid.unpriced_calls
         paid += f" and the price of {unknown:,} calls, which is not known" if unknown else ""
     else:
@@ -45,7 +46,7 @@ def show_summary(evaluation: Evaluation, summary: Summary, report: Path | None) 
 
 def show_curves(curves: SampleCurves, numbers: Sequence[int]) -> None:
     """Print a table of curves over the number of samples."""
-    console = Console(highlight=False, width=_WIDEST)
+    console = Console(highlight=False, width=WIDEST)
     out = f"; {curves.left_out} left out, whose samples are not all there" if curves.left_out else ""
     console.print(
         Text(f"{curves.architecture}: {', '.join(curves.nodes)}, {curves.questions} questions{out}", style="bold"),
@@ -61,7 +62,8 @@ def show_curves(curves: SampleCurves, numbers: Sequence[int]) -> None:
     console.print()
 
 
-def _scores(summary: Summary) -> Table:
+def scores_table(summary: Summary) -> Table:
+    """Scores and costs of each architecture."""
     table = Table(box=None, header_style="bold")
     level = f"{100 * summary.standings[0].score.level:g} % interval"
     for column in ("", "score", level, "questions", "unscored", "calls", "tokens", "USD", "seconds"):
@@ -76,7 +78,7 @@ def _scores(summary: Summary) -> Table:
             str(score.unscored),
             f"{each.calls:.1f}",
             "?" if each.tokens is None else f"{each.tokens:,.0f}",
-            "?" if each.money is None else _decimal(each.money),
+            "?" if each.money is None else decimal(each.money),
             f"{each.seconds:.1f}" if each.seconds >= 1 else f"{each.seconds:.2g}",
         )
     return table
@@ -102,5 +104,6 @@ def _differences(summary: Summary) -> Table:
     return table
 
 
-def _decimal(money: float) -> str:
+def decimal(money: float) -> str:
+    """A sum of money with the digits that count, and never with a power of ten."""
     return f"{Decimal(f'{money:.3g}'):f}"

@@ -1,26 +1,18 @@
-"""``write_report``: an evaluation as one HTML file.
-
-What models say is hostile input. It reaches the page as text only: the template escapes everything that is not
-made here, and the page's own policy lets no script run but ours and nothing be loaded from anywhere.
-"""
+"""``write_report``: an evaluation as one HTML file."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from archon_graph._version import __version__
 from archon_graph.evals.comparison import Summary, compare_architectures, family_interval, outcome
-from archon_graph.evals.curves import SampleCurves, known_scores, recorded_curves, shown_numbers
-from archon_graph.evals.log import EvaluationLog, LogError
+from archon_graph.evals.curves import SampleCurves, recorded_curves, shown_numbers
+from archon_graph.evals.log import EvaluationLog
 from archon_graph.evals.report import plots
-from archon_graph.evals.report.transcripts import transcript, visible
+from archon_graph.evals.report.rendering import read_part, render_page, write_page
+from archon_graph.evals.report.transcripts import transcripts_of
 from archon_graph.evals.runner import Evaluation
 from archon_graph.evals.statistics import Estimate
 from archon_graph.models import MissingExtraError
@@ -66,33 +58,14 @@ def write_report(
         LogError: The file cannot be written.
     """
     require_report_extra()
-    import jinja2
-
-    here = files(__package__)
-    texts = {name: (here / name).read_text("utf-8") for name in ("page.html.j2", "style.css", "filter.js")}
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"visible": visible, "number": _number, "interval": _interval, "pretty": _pretty}
-    made = environment.from_string(texts["page.html.j2"]).render(
-        **_view(
-            evaluation,
-            summary if summary is not None else compare_architectures(evaluation),
-            recorded_curves(evaluation) if curves is None else curves,
-            transcripts,
-        ),
-        style=texts["style.css"],
-        script=texts["filter.js"],
-        script_digest=base64.b64encode(hashlib.sha256(texts["filter.js"].encode()).digest()).decode(),
-        version=__version__,
+    view = _view(
+        evaluation,
+        summary if summary is not None else compare_architectures(evaluation),
+        recorded_curves(evaluation) if curves is None else curves,
+        transcripts,
     )
     file = EvaluationLog(evaluation.directory).report_path if path is None else Path(path)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(made.encode("utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise LogError(f"the report {file} cannot be written: {error.strerror or error}") from error
-    return file
+    return write_page(file, render_page(read_part("page.html.j2"), view))
 
 
 def _view(
@@ -104,7 +77,6 @@ def _view(
     drawn = list(curves)
     return {
         "run": evaluation.run,
-        "start": evaluation.run["starts"][-1],
         "benchmark": evaluation.run["benchmark"],
         "names": evaluation.architectures,
         "summary": summary,
@@ -118,39 +90,12 @@ def _view(
             "costs": plots.plot_costs(summary) if scored and len(summary.standings) > 1 else "",
         },
         "curves": [{"curves": each, "plot": plots.plot_curves(each), "rows": _rows(each)} for each in drawn],
-        "transcripts": list(_transcripts(evaluation, transcripts)),
+        "transcripts": list(transcripts_of(evaluation, transcripts)),
         "questions": len(evaluation.items),
         "missing": evaluation.missing,
     }
 
 
-def _transcripts(evaluation: Evaluation, most: int) -> Iterable[dict[str, Any]]:
-    scores = known_scores(evaluation)
-    by_item: dict[str, dict[str, Any]] = {}
-    for row in evaluation.rows:
-        by_item.setdefault(row.item, {})[row.architecture] = row
-    for item in evaluation.items[:most]:
-        rows = [(name, by_item.get(item.id, {}).get(name)) for name in evaluation.architectures]
-        yield transcript(item, rows, scores)
-
-
 def _rows(curves: SampleCurves) -> list[tuple[int, list[Estimate]]]:
     """The curves as a table, with as many rows as one would read."""
     return [(n, [curve[n] for curve in curves.curves.values()]) for n in shown_numbers(curves.samples)]
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """A number with so many digits that count, and a question mark for one that is not known."""
-    if value is None:
-        return "?"
-    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
-
-
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{estimate.low:.3f} to {estimate.high:.3f}"
-
-
-def _pretty(data: Any) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False, default=str)

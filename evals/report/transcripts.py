@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archon_graph.evals.benchmarks import Item
-from archon_graph.evals.curves import text_of
+from archon_graph.evals.curves import known_scores, text_of
 from archon_graph.evals.log import Row, digest
+from archon_graph.evals.runner import Evaluation
 from archon_graph.evals.scorers import Score
 
 _LONGEST = 20_000  # characters of one text
@@ -45,6 +46,17 @@ def transcript(
     }
 
 
+def transcripts_of(evaluation: Evaluation, most: int) -> Iterator[dict[str, Any]]:
+    """The first questions of an evaluation, each with what all architectures made of it."""
+    scores = known_scores(evaluation)
+    by_item: dict[str, dict[str, Row]] = {}
+    for row in evaluation.rows:
+        by_item.setdefault(row.item, {})[row.architecture] = row
+    for item in evaluation.items[:most]:
+        rows = [(name, by_item.get(item.id, {}).get(name)) for name in evaluation.architectures]
+        yield transcript(item, rows, scores)
+
+
 def visible(text: object) -> str:
     """The text with characters that would not be seen, or would move others about, as what they are."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _named(letter) for letter in str(text))
@@ -74,13 +86,16 @@ def _question(item: Item) -> list[tuple[str, str]]:
 def _answer(name: str, row: Row | None, scores: Mapping[tuple[str, str], Score]) -> dict[str, Any]:
     if row is None:
         return {"name": name, "row": None, "mark": "not asked yet", "state": "missing"}
+    kept = row.result.get("nodes", ())
     return {
         "name": name,
         "row": row,
         **_mark(row.score),
         "answer": None if row.answer is None else cut(row.answer),
         "extracted": None if row.score.extracted is None else cut(row.score.extracted),
-        "nodes": [_node(node, row.item, scores) for node in row.result.get("nodes", ())],
+        "nodes": [_node(node, row.item, scores) for node in kept if "candidates" in node],
+        # Of a run whose candidates were not kept, what its nodes took.
+        "spent": [(node["node"], node["usage"]["calls"]) for node in kept if "candidates" not in node],
         "trace": row.result.get("trace", ()),
         "losses": row.losses,
     }
