@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_QUESTION := Write a Python function count_vowels(text), and say in one sentence how it works.
+DEMO_QUESTION := Write a Python function `initials(name)` that returns the first letters of the words in `name`, in capitals. Example: initials("ada lovelace") == "AL"
+DEMO := demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint typecheck format bench lock clean
@@ -15,16 +16,25 @@ $(VENV)/.user: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(f"archon-graph needs Python 3.11 to 3.13, and {sys.executable} is {v[0]}.{v[1]}; try: make PYTHON=python3.12" if not (3, 11) <= v <= (3, 13) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,report]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	@touch $@
 
-demo: $(VENV)/.user  ## Answer a real question: sample, rank, fuse on a real local model (fetches 491 MB once)
+demo: $(VENV)/.user  ## Search for the best way to use a real small model, and ask the winner (fetches 491 MB once)
+	@mkdir -p $(DEMO)
 	$(BIN)/archon-graph models pull coder-0.5b
-	$(BIN)/archon-graph run ensemble-rank-fuse --model local:coder-0.5b --details "$(DEMO_QUESTION)"
+	@echo; echo "== What the model's generators say to the questions is recorded on a tape, and costs nothing here:"
+	$(BIN)/archon-graph cache import benchmarks/tapes/starter-coder-0.5b.jsonl.gz --path $(DEMO)/answers.sqlite
+	@echo; echo "== The search. Rankings and fusions are not on the tape: these calls are paid live, 24 at most:"
+	$(BIN)/archon-graph search benchmarks/demo.yaml --out $(DEMO)/study --cache-file $(DEMO)/answers.sqlite --max-calls 24
+	@echo; echo "== The winner as a diagram (Mermaid text; the report shows it as a picture):"
+	$(BIN)/archon-graph draw $(DEMO)/study/best.yaml
+	@echo; echo "== The winner answers a question live:"
+	$(BIN)/archon-graph run $(DEMO)/study/best.yaml --details "$(DEMO_QUESTION)"
+	@echo; echo "== The report: $(DEMO)/study/report.html"
 
 test: $(VENV)/.dev  ## Run the tests (fetches a model of 98 MB once)
 	@# Tests of the real model are skipped, with the reason, where it cannot be had.
@@ -51,6 +61,7 @@ bench: $(VENV)/.dev  ## Measure: overhead, throughput, cache, a local model (10 
 	-$(BIN)/python benchmarks/overhead.py
 	-$(BIN)/python benchmarks/throughput.py
 	-$(BIN)/python benchmarks/cache.py
+	-$(BIN)/python benchmarks/sharing.py
 	$(BIN)/archon-graph models pull coder-0.5b
 	-$(BIN)/python benchmarks/local_speed.py
 
@@ -59,4 +70,4 @@ lock: $(VENV)/.dev  ## Write the versions in use to constraints.txt
 	   $(BIN)/python -m pip freeze --exclude-editable --exclude archon-graph; } > constraints.txt
 
 clean:  ## Remove everything that was made here, models excepted
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
