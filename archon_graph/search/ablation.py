@@ -1,18 +1,20 @@
 """``variants``: an architecture without one of its parts, to see what the part adds.
 
-A part is taken out, and those who read it read what it read. Not every part can be spared: the only generator
+A part is taken out, and those who need it read what it read. Not every part can be spared: the only generator
 stays, and what needs unit tests goes with what writes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
 
 from archon_graph.components import Generator
 from archon_graph.core import Architecture, Component
+from archon_graph.core.validation import counts_into
+from archon_graph.search.naming import name_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +49,24 @@ def variants(architecture: Architecture) -> list[Variant]:
 def without(architecture: Architecture, nodes: Iterable[str]) -> Architecture | None:
     """The architecture without these nodes; ``None`` if what is left cannot run.
 
-    Readers of a node read what it read, in its place. A ``top_k`` that is more than is left to choose from goes
-    down to that.
+    Readers of a node read what it read, in its place: if they read nothing else, or nobody else reads it. Of
+    several nodes side by side, one can so be missing without more. A ``top_k`` that is more than is left to choose
+    from goes down to that.
     """
     gone = set(nodes)
     kept = {name: part for name, part in architecture.components.items() if name not in gone}
     if not kept:
         return None
+    graph = architecture.graph
     edges = []
     for node in kept:
-        before: list[str] = []
-        for predecessor in _seen_through(architecture.graph, node, gone):
-            if predecessor not in before:
-                before.append(predecessor)
-        edges += [(predecessor, node) for predecessor in before]
-    left = Architecture.from_edges(kept, edges, name=f"{architecture.name} without {', '.join(sorted(gone))}")
-    return _sound(_lowered(left))
+        alone = all(predecessor in gone for predecessor in graph.pred[node])
+        # In the order in which it read them; who is read by two ways is read at the first of them.
+        for before in dict.fromkeys(_seen_through(graph, node, gone)):
+            unread = all(reader in gone for reader in graph.succ[before])
+            if before in graph.pred[node] or alone or unread:
+                edges.append((before, node))
+    return _sound(kept, edges)
 
 
 def _removals(architecture: Architecture) -> Iterable[tuple[str, tuple[str, ...], Architecture | None]]:
@@ -87,11 +91,11 @@ def _single_samples(architecture: Architecture) -> Iterable[tuple[str, tuple[str
         if isinstance(component, Generator) and component.samples > 1:
             parts: dict[str, Component] = dict(architecture.components)
             parts[node] = replace(component, samples=1)
-            name = f"{architecture.name} with one sample of {node}"
-            fewer = Architecture.from_edges(parts, architecture.graph.edges, name=name)
-            sound = _sound(_lowered(fewer))
+            edges = [(before, after) for after in parts for before in architecture.graph.pred[after]]
+            sound = _sound(parts, edges)
             if sound is not None:
-                yield f"{component.samples - 1} more samples of {node}", (node,), sound
+                more = component.samples - 1
+                yield f"{more} more {'sample' if more == 1 else 'samples'} of {node}", (node,), sound
 
 
 def _seen_through(graph: nx.DiGraph[str], node: str, gone: set[str]) -> Iterable[str]:
@@ -102,19 +106,24 @@ def _seen_through(graph: nx.DiGraph[str], node: str, gone: set[str]) -> Iterable
             yield predecessor
 
 
-def _lowered(architecture: Architecture) -> Architecture:
-    """The same with every ``top_k`` at most as high as the number of candidates that come in."""
-    parts = dict(architecture.components)
-    for _ in range(len(parts)):
-        made = Architecture.from_edges(parts, architecture.graph.edges, name=architecture.name)
-        wrong = [problem.where for problem in made.problems() if problem.rule == "top-k"]
-        if not wrong:
-            return made
-        for node in wrong:
-            part = parts[node]
-            parts[node] = replace(part, top_k=max(1, getattr(part, "top_k", 2) - 1))  # type: ignore[call-arg]
-    return architecture
+def _sound(components: Mapping[str, Component], edges: Sequence[tuple[str, str]]) -> Architecture | None:
+    """The architecture of these, with a name; ``None`` if it breaks a rule.
 
-
-def _sound(architecture: Architecture) -> Architecture | None:
-    return None if any(problem.severity == "error" for problem in architecture.problems()) else architecture
+    Where a component keeps more candidates than come in now, it keeps them all.
+    """
+    parts = dict(components)
+    made = Architecture.from_edges(parts, edges)
+    # From front to back: what one keeps, the next one gets.
+    for node in nx.topological_sort(made.graph):
+        coming = counts_into(made.graph)[node]
+        lower = {
+            setting: coming
+            for setting in ("top_k", "first_k")
+            if coming and (getattr(parts[node], setting, None) or 0) > coming
+        }
+        if lower:
+            parts[node] = replace(parts[node], **lower)  # type: ignore[arg-type]
+            made = Architecture.from_edges(parts, edges)
+    if any(problem.severity == "error" for problem in made.problems()):
+        return None
+    return Architecture(made.graph, name=name_of(made))

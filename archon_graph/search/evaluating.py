@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from archon_graph.core import Architecture
 from archon_graph.core.preflight import longest_path
@@ -17,6 +17,8 @@ from archon_graph.evals.scorers import Scorer
 from archon_graph.models import Budget, Client, ConfigurationError, Usage
 from archon_graph.search.store import Entry, StudyStore
 from archon_graph.search.trial import Cost
+
+T = TypeVar("T")
 
 # So many questions in a row without an answer because calls failed, and the model is taken to be gone.
 _MOST_UNANSWERED = 20
@@ -81,7 +83,8 @@ class Evaluator:
     """Answers of architectures to the questions of a study.
 
     An answer that stands in the study is taken from there; everything else is asked for, scored, and kept before
-    it is used. A question without an answer, because calls failed, is asked again at the next start of the study.
+    it is used. A question without an answer, because calls failed, is asked again at the next start of the study
+    by whoever needs it.
 
     Args:
         store: The study's directory, held for writing.
@@ -133,13 +136,7 @@ class Evaluator:
             ConfigurationError: A model cannot be used, or the scorer cannot work here.
         """
         self.keep(architecture)
-        tasks = [asyncio.ensure_future(self._answer(architecture, item)) for item in items]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return await side_by_side(self._answer(architecture, item) for item in items)
 
     async def _answer(self, architecture: Architecture, item: Item) -> Row:
         key = (architecture.fingerprint, item.id)
@@ -172,6 +169,28 @@ class Evaluator:
                 f"{self._unanswered} questions in a row got no answer because calls failed; mend that, and the "
                 f"same command goes on from here. The last: {row.error}"
             )
+
+
+async def side_by_side(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run all to their end, and give what they bring, in their order; none of them outlives this.
+
+    If one fails, the others are ended, and what it raised is raised. Only where the budget is spent, the others
+    come to their end by themselves: they are refused everything that is new, and what they have paid is recorded.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        try:
+            return await asyncio.gather(*tasks)
+        except SpentError:
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            for end in ends:
+                if isinstance(end, BaseException) and not isinstance(end, SpentError):
+                    raise end from None
+            raise
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def cost_of(rows: Sequence[Row]) -> Cost | None:

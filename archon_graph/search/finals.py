@@ -7,16 +7,16 @@ third, on which nothing was chosen.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from archon_graph.core import Architecture
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.statistics import estimate_mean
+from archon_graph.models import ModelLike
 from archon_graph.models.providers import label
 from archon_graph.search.ablation import variants, without
 from archon_graph.search.baselines import equal_cost_baselines
-from archon_graph.search.evaluating import Evaluator
+from archon_graph.search.evaluating import Evaluator, side_by_side
 from archon_graph.search.searching import Search, single_model
 from archon_graph.search.spec import StudySpec
 from archon_graph.search.store import StudyStore
@@ -26,7 +26,7 @@ OnPhase = Callable[[str], None]
 
 
 class Finals:
-    """What follows on a search.
+    """What follows on a search that ranked the models, so that there is always somebody to choose.
 
     Args:
         spec: What was searched.
@@ -58,10 +58,7 @@ class Finals:
         Raises:
             SpentError: The budget is spent; the next start goes on from here.
         """
-        finalists = self._finalists()
-        if not finalists:
-            return  # no trial has a score
-        winner = await self._winner(finalists)
+        winner = await self._winner(self._finalists())
         pruned = await self._take_apart(winner) if self._spec.ablate else None
         await self._hold_out(winner, pruned)
         self._decide("done", is_=True)
@@ -78,7 +75,7 @@ class Finals:
     async def _winner(self, finalists: Sequence[Architecture]) -> Architecture:
         self._on_phase(f"{len(finalists)} finalists on the selection questions")
         items = self._items("selection")
-        means = await asyncio.gather(*(self._mean(each, items) for each in finalists))
+        means = await side_by_side(self._mean(each, items) for each in finalists)
         if "winner" not in self._decided:
             # The best; of equal ones the cheapest, then the one that did better in the search.
             ranked = sorted(
@@ -87,13 +84,13 @@ class Finals:
             self._decide("winner", finalists[ranked[0]].fingerprint)
         return next(each for each in finalists if each.fingerprint == self._decided["winner"])
 
-    def _best_single(self) -> str | None:
+    def _best_single(self) -> str:
         """The fingerprint of the model that did best alone."""
-        ranking = self._decided.get("ranking")
-        if not ranking:
-            return None
+        return single_model(self._best_model()).fingerprint
+
+    def _best_model(self) -> ModelLike:
         models = {label(model): model for model in self._spec.space.models}
-        return single_model(models[ranking[0]]).fingerprint
+        return models[self._decided["ranking"][0]]
 
     # --- what each node adds ----------------------------------------------------------------------------------
 
@@ -103,7 +100,7 @@ class Finals:
         parts = variants(winner)
         self._on_phase(f"what each of {len(parts)} parts of the winner adds")
         full = await self._mean(winner, items)
-        means = await asyncio.gather(*(self._mean(part.architecture, items) for part in parts))
+        means = await side_by_side(self._mean(part.architecture, items) for part in parts)
         self._decide(
             "variants",
             [
@@ -122,8 +119,12 @@ class Finals:
             if part.what != " and ".join(part.without) or set(part.without) & set(removed):
                 continue  # fewer samples are no node less
             left = without(winner, [*removed, *part.without])
+            # Without who chose, more may reach those who pay for each candidate.
+            if left is None or left.max_calls >= (pruned or winner).max_calls:
+                continue
             # Two nodes may each add nothing and yet not both be spared, so what is left is measured as a whole.
-            if left is None or (mean := await self._mean(left, items)) < best:
+            mean = await self._mean(left, items)
+            if mean < best:
                 continue
             removed, pruned, best = [*removed, *part.without], left, mean
         self._decide("pruned", None if pruned is None else {"fingerprint": pruned.fingerprint, "without": removed})
@@ -132,9 +133,7 @@ class Finals:
     # --- held out ---------------------------------------------------------------------------------------------
 
     async def _hold_out(self, winner: Architecture, pruned: Architecture | None) -> None:
-        ranking = self._decided.get("ranking") or [label(self._spec.space.models[0])]
-        models = {label(model): model for model in self._spec.space.models}
-        baselines = equal_cost_baselines(models[ranking[0]], winner.max_calls)
+        baselines = equal_cost_baselines(self._best_model(), winner.max_calls)
         for architecture in baselines.values():
             self._evaluator.keep(architecture)
         self._decide("baselines", {name: each.fingerprint for name, each in baselines.items()})
@@ -144,9 +143,7 @@ class Finals:
             compared.setdefault(pruned.fingerprint, pruned)
         self._on_phase(f"{len(compared)} architectures on {len(items)} held-out questions")
         # Question by question, so that all have answered the same ones if it ends early.
-        await asyncio.gather(
-            *(self._evaluator.answers(each, [item]) for item in items for each in compared.values())
-        )
+        await side_by_side(self._evaluator.answers(each, [item]) for item in items for each in compared.values())
 
     # --- what all of it needs ---------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ class Findings:
     """Results on the held-out questions."""
     verdict: Verdict
     """What all of it comes to, in words."""
+    looks: int = 0
+    """How often held-out questions were put before, to winners of the same search with fewer trials."""
 
     @property
     def tied(self) -> tuple[Entry, ...]:
@@ -124,9 +126,13 @@ def read_findings(store: StudyStore) -> Findings:
     Raises:
         LogError: There is no study, or it cannot be read.
     """
-    study, trials, decided = store.study(), store.trials(), store.decisions()
+    study, trials, stages = store.study(), store.trials(), store.stages()
+    decided = stages[-1]
+    # After what names them: so all that is named is there, also while the study runs.
     entries, rows = store.entries(), store.rows()
     winner = entries.get(decided["winner"]) if "winner" in decided else None
+    if any(name not in entries for name in _named(decided)):
+        winner = None  # the file of architectures lost some; the next start writes them again
     selection = store.items("selection")
     finalists: dict[str, Difference] = {}
     summary = held_out = None
@@ -163,15 +169,22 @@ def read_findings(store: StudyStore) -> Findings:
         pruned=pruned,
         held_out=held_out,
         verdict=Verdict(kind="unfinished", sentences=()),
+        looks=sum("baselines" in stage for stage in stages[:-1]),
     )
     return replace(found, verdict=judge(found))
+
+
+def _named(decided: Mapping[str, Any]) -> list[str]:
+    """The fingerprints of all architectures that decisions name."""
+    variants = [each["fingerprint"] for each in decided.get("variants", ())]
+    return [*decided.get("finalists", ()), *variants, *decided.get("baselines", {}).values()]
 
 
 def flipped(difference: Difference) -> Difference:
     """The same difference, seen from the other side."""
 
     def minus(value: float | None) -> float | None:
-        return None if value is None else -value
+        return None if value is None else -value or 0.0  # never -0.0, which is told with its sign
 
     return replace(
         difference,

@@ -2,16 +2,17 @@
 
 Everything here comes out the same however often it is interrupted: a round is proposed from what all rounds
 before it brought, its trials are raced against the incumbent that there was when it began, and a trial that is on
-record is not made again.
+record is not made again. The exception is one with a question that has no score, because calls failed or the
+scorer did: that says nothing of the architecture, so the next start asks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Literal
 
 from archon_graph.components import Generator
 from archon_graph.core import Architecture
@@ -23,12 +24,13 @@ from archon_graph.evals.statistics.arrays import as_floats, as_groups, regroup
 from archon_graph.evals.statistics.means import standard_error
 from archon_graph.models import ModelLike, Usage
 from archon_graph.models.providers import label
-from archon_graph.search.evaluating import Evaluator, cost_of
+from archon_graph.search.evaluating import Evaluator, UnansweredError, cost_of, side_by_side
 from archon_graph.search.point import Point
 from archon_graph.search.racing import estimate_score, question_order
 from archon_graph.search.space import SearchSpace
 from archon_graph.search.spec import StudySpec
 from archon_graph.search.store import StudyStore
+from archon_graph.search.strategies.base import Observation
 from archon_graph.search.trial import Status, Trial
 
 OnTrial = Callable[[Trial], None]
@@ -60,15 +62,23 @@ class Search:
         self._items = [items[name] for name in question_order(list(items), spec.seed)]
         self.trials: dict[int, Trial] = {}
         """The trials that ended, by number."""
+        self._again: set[int] = set()
+        self._places: dict[str, Point] | None = None
         for trial in store.trials():
             self.trials[trial.number] = trial
+            if trial.scored < trial.asked:
+                self._again.add(trial.number)
             on_trial(trial)
 
-    async def go(self) -> None:
-        """Measure the models, and search until the trials are made or nothing new can be proposed.
+    async def go(self) -> Literal["trials", "exhausted"]:
+        """Measure the models, and search.
+
+        Returns:
+            Why it is over: the ``trials`` that were wanted are made, or the space is ``exhausted``.
 
         Raises:
             SpentError: The budget of the search is spent. Trials that were under way are left undone.
+            UnansweredError: Calls fail, question after question, or a model answers nothing at all.
         """
         space = await self.rank_models()
         rounds = self._store.rounds()
@@ -78,14 +88,28 @@ class Search:
             if number <= len(rounds):
                 points = rounds[number - 1]
             else:
-                points = await asyncio.to_thread(self._propose, space, number, self._spec.trials - made)
+                points = await asyncio.to_thread(self._propose, space, number)
                 if points:
                     self._store.add_round(points)
             if not points:
-                return  # every architecture of the space was tried
-            await self._make_round(space, number, first + made, points)
+                return "exhausted"
+            # A whole round is proposed also where fewer trials are wanted: with more of them later on, it goes on
+            # as if that many had been wanted from the start.
+            await self._make_round(space, number, first + made, points[: self._spec.trials - made])
             made += len(points)
             number += 1
+        return "trials"
+
+    def restore(self) -> None:
+        """Record the architectures of all trials that are on record, where the file of architectures lost some."""
+        ranking = self._store.decisions().get("ranking")
+        known = self._store.entries()
+        if ranking is None or all(trial.fingerprint in known for trial in self.trials.values()):
+            return
+        space = self._spec.space.ranked(ranking)
+        for _, trial in sorted(self.trials.items()):
+            model = self._spec.space.models[trial.number - 1] if trial.round == 0 else None
+            self._evaluator.keep(space.decode(trial.point) if model is None else single_model(model))
 
     async def rank_models(self) -> SearchSpace:
         """The space with its models in measured order, best first: each is measured by one answer a question.
@@ -94,21 +118,29 @@ class Search:
         """
         space = self._spec.space
         singles = {label(model): single_model(model) for model in space.models}
-        ends = await asyncio.gather(
-            *(
-                self._make_trial(number, 0, self._place(space, one), one, against=None)
-                for number, one in enumerate(singles.values(), start=1)
-            )
+        ends = await side_by_side(
+            self._make_trial(number, 0, Point({}), one, against=None)
+            for number, one in enumerate(singles.values(), start=1)
         )
+        scores = dict(zip(singles, (trial.score for trial in ends), strict=True))
         decided = self._store.decisions().get("ranking")
         if decided is None:
+            silent = [name for name, score in scores.items() if score is None]
+            if silent:
+                # No ranking could be made of that, and no architecture with it could be judged.
+                why = " ".join((await self._why_unscored(singles[silent[0]])).split())
+                raise UnansweredError(
+                    f"no question that {', '.join(silent)} was asked has a score: {why}. Mend that, and the same "
+                    f"command goes on from here; or take it out of the models"
+                )
             # Stable: equal ones stay in the order given.
-            scores = dict(zip(singles, (trial.score for trial in ends), strict=True))
-            decided = sorted(
-                singles, key=lambda name: -(-math.inf if scores[name] is None else scores[name] or 0.0)
-            )
+            decided = sorted(singles, key=lambda name: -(scores[name] or 0.0))
             self._store.decide("ranking", decided)
         return space.ranked(decided)
+
+    async def _why_unscored(self, architecture: Architecture) -> str:
+        rows = await self._evaluator.answers(architecture, self._items)
+        return next((row.error or row.score.detail for row in rows if not row.score.scored), "it has no reason")
 
     def incumbent(self, before_round: int | None = None) -> Trial | None:
         """The best trial so far that answered every question; of equal ones the cheapest, then the first.
@@ -123,21 +155,29 @@ class Search:
         ]
         return min(found, key=_rank, default=None)
 
-    def _place(self, space: SearchSpace, single: Architecture) -> Point:
-        """Where a single model is in the space; an empty point if it is not."""
-        points = space.points() or ()
-        found = (point for point in points if space.calls(point) == 1)
-        return next((point for point in found if space.decode(point) == single), Point({}))
+    def _places_of_singles(self, space: SearchSpace) -> dict[str, Point]:
+        """Where in the space, with its models in this order, single models are, by fingerprint."""
+        if self._places is None:
+            self._places = {
+                space.decode(point).fingerprint: point
+                for point in space.points() or ()
+                if point["generators"] == point["samples"] == 1 and space.calls(point) == 1
+            }
+        return self._places
 
-    def _propose(self, space: SearchSpace, number: int, most: int) -> list[Point]:
-        told = [trial for _, trial in sorted(self.trials.items()) if trial.point]
-        seen: dict[Point, Trial] = {}
-        for trial in told:
-            seen.setdefault(trial.point, trial)
+    def _propose(self, space: SearchSpace, number: int) -> list[Point]:
+        places = self._places_of_singles(space)
+        seen: dict[Point, Observation] = {}
+        for _, trial in sorted(self.trials.items()):
+            if trial.round >= number:
+                continue  # its round is not on record any more; it is proposed again, and finds its trials there
+            point = trial.point or places.get(trial.fingerprint)
+            if point is not None:
+                seen.setdefault(point, replace(trial.observation, point=point))
         return self._spec.strategy.ask(
             space,
-            [trial.observation for trial in seen.values()],
-            count=min(self._spec.parallel, most),
+            list(seen.values()),
+            count=self._spec.parallel,
             # Another one for each round: the history alone may not have changed.
             seed=self._spec.seed * 1_000_003 + number,
         )
@@ -148,14 +188,14 @@ class Search:
             self._make_trial(first + place, number, point, space.decode(point), against=against)
             for place, point in enumerate(points)
         ]
-        await _all_of(works)
+        await side_by_side(works)
 
     async def _make_trial(
         self, number: int, round_: int, point: Point, architecture: Architecture, *, against: Trial | None
     ) -> Trial:
-        if number in self.trials:
-            return self.trials[number]
         entry = self._evaluator.keep(architecture)
+        if number in self.trials and number not in self._again:
+            return self.trials[number]
         rows, status = await self._race(architecture, against)
         mine = [row.score.value for row in rows]
         theirs = await self._scores_of(against) if against is not None else []
@@ -185,6 +225,7 @@ class Search:
         )
         self._store.add_trial(trial)
         self.trials[number] = trial
+        self._again.discard(number)
         self._on_trial(trial)
         return trial
 
@@ -226,14 +267,3 @@ def _complete(rows: Sequence[Row]) -> tuple[float | None, float | None]:
         return None, None
     groups = regroup(as_groups([row.cluster for row in rows], len(rows))[there])
     return float(values[there].mean()), standard_error(values[there], groups)
-
-
-async def _all_of(works: Sequence[Coroutine[Any, Any, Trial]]) -> None:
-    """Run all to their end; if one fails, end the others, and raise what it raised."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

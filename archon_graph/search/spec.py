@@ -1,4 +1,4 @@
-"""``StudySpec``: what a search is asked to do, from Python or a file; all that is wrong with it is told at once."""
+"""``StudySpec``: what a search is asked to do, from Python or a file; all that is wrong is told at once."""
 
 from __future__ import annotations
 
@@ -78,10 +78,13 @@ class StudySpec:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 found.append(f"{name}: should be a whole number of at least {least}, got {value!r}")
-        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
-            found.append(f"seed: should be a whole number, got {self.seed!r}")
-        if not isinstance(self.search_share, int | float) or not 0 < self.search_share <= 1:
-            found.append(f"search_share: should lie between 0 and 1, got {self.search_share!r}")
+        # As they come from a file: anything.
+        seed: Any = self.seed
+        share: Any = self.search_share
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            found.append(f"seed: should be a whole number, got {seed!r}")
+        if not isinstance(share, int | float) or isinstance(share, bool) or not 0 < share <= 1:
+            found.append(f"search_share: should lie between 0 and 1, got {share!r}")
         if self.cost not in UNITS:
             found.append(f"cost: {self.cost!r} is none of {', '.join(UNITS)}{nearest(str(self.cost), UNITS)}")
         return found
@@ -109,8 +112,21 @@ class StudySpec:
             "trials": self.trials,
             "cost": self.cost,
             "search_share": self.search_share,
+            "ablate": self.ablate,
             "budget": None if self.budget is None else asdict(self.budget),
         }
+
+    def budget_of(self, share: float) -> Budget | None:
+        """This share of the budget; ``None`` if there is none."""
+        budget = self.budget
+        if budget is None:
+            return None
+        return Budget(
+            calls=None if budget.calls is None else int(budget.calls * share),
+            tokens=None if budget.tokens is None else int(budget.tokens * share),
+            money=None if budget.money is None else budget.money * share,
+            seconds=None if budget.seconds is None else budget.seconds * share,
+        )
 
     def with_limits(
         self, *, trials: int | None = None, calls: int | None = None, money: float | None = None
@@ -204,13 +220,14 @@ class _Reader:
             ),
             **{key: self._data[key] for key in _PLAIN if key in self._data},
         }
-        if made["space"] is None or made["data"] is None:
-            made = {**made, "space": made["space"], "data": made["data"] or {}}
+        unread = made["data"] is None
+        spec = None
         try:
-            spec = StudySpec(**made)
+            spec = StudySpec(**{**made, "data": {} if unread else made["data"]})
         except SpecError as error:
-            self._problems += [text.removeprefix("- ") for text in str(error).splitlines()[1:]]
-            spec = None
+            told = [text.removeprefix("- ") for text in str(error).splitlines()[1:]]
+            # Of questions that could not be read, the reason is told already.
+            self._problems += [text for text in told if not (unread and text.startswith("data: "))]
         if self._problems or spec is None:
             raise SpecError(_told(self._problems, self._source))
         return spec
@@ -323,8 +340,8 @@ def overlaps(data: Mapping[str, Benchmark]) -> list[str]:
                     shared[earlier, split].append(item.id)
     for (one, other), ids in shared.items():
         found.append(
-            f"data: {one} and {other} share {len(ids)} questions (or questions of one cluster), {ids[0]!r} for one; "
-            f"what was searched on says nothing when it is reported on. Give each question to one split"
+            f"data: {one} and {other} share {len(ids)} questions (or questions of one cluster), {ids[0]!r} for "
+            f"one; what was searched on says nothing when it is reported on. Give each question to one split"
         )
     return found
 

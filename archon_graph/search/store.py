@@ -9,8 +9,10 @@
     decisions.jsonl      what was decided: ranking of the models, finalists, winner, baselines, variants
     report.html          the report;  best.yaml, pruned.yaml: what to deploy
 
-All but the first and the last are only ever added to, a whole line at a time. A trial, a round or a decision that
-stands there is final; what does not is worked out again, from answers that are there, and comes out the same.
+All but the first and the last are only ever added to, a whole line at a time. What stands there is final; what
+does not is worked out again, from answers that are there, and comes out the same. Two things may be said anew, and
+then the last word counts: a trial that lacked a score because calls failed, and what was decided after a search
+that was over and goes on, because more trials or more of a budget are wanted.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from archon_graph.core import Architecture
+from archon_graph.evals.asking import SPENT
 from archon_graph.evals.benchmarks import Benchmark, Item
 from archon_graph.evals.directory import Directory, LogError, line
 from archon_graph.evals.log import Row, read_item
@@ -32,6 +35,9 @@ from archon_graph.search.trial import Trial
 _STUDY, _ITEMS, _ARCHITECTURES = "study.json", "items.jsonl", "architectures.jsonl"
 _ROUNDS, _ANSWERS, _TRIALS, _DECISIONS = "rounds.jsonl", "answers.jsonl", "trials.jsonl", "decisions.jsonl"
 _FORM = 1
+
+REOPENED = "reopened"
+"""Decided when a search that was over goes on; what was decided after it counts no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +108,18 @@ class StudyStore:
                     self._files.mend(name)
                 starts = [*before["starts"], *study["starts"]]
                 self._files.write_object(_STUDY, {**before, **study, "starts": starts})
+                self._write_items(data)
             else:
                 if self._files.has(_ANSWERS):
                     raise LogError(f"{self.directory} holds {_ANSWERS} and no {_STUDY}; give another --out")
-                told = [{**item.to_json(), "study_split": split} for split, part in data.items() for item in part]
-                self._files.write_text(_ITEMS, "".join(map(line, told)))
+                self._write_items(data)
                 # Last: with it, the directory is a study.
                 self._files.write_object(_STUDY, {"form": _FORM, **study})
             yield
+
+    def _write_items(self, data: Mapping[str, Benchmark]) -> None:
+        told = [{**item.to_json(), "study_split": split} for split, part in data.items() for item in part]
+        self._files.write_text(_ITEMS, "".join(map(line, told)))
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -144,9 +154,9 @@ class StudyStore:
         )
 
     def rows(self) -> dict[tuple[str, str], Row]:
-        """The answers by fingerprint and item; of several, the last."""
+        """The answers by fingerprint and item; of several, the last. What a spent budget cut short is none."""
         rows = self._read(_ANSWERS, Row.from_json, "its question is asked again")
-        return {(row.architecture, row.item): row for row in rows}
+        return {(row.architecture, row.item): row for row in rows if row.error != SPENT}
 
     def paid(self) -> Usage:
         """What was paid for all answers, also for those that were asked for again."""
@@ -158,9 +168,20 @@ class StudyStore:
         return [trials[number] for number in sorted(trials)]
 
     def decisions(self) -> dict[str, Any]:
-        """What was decided, by what it is about."""
-        found = self._read(_DECISIONS, lambda data: (data["about"], data["is"]), "it is decided anew")
-        return dict(found)
+        """What is decided, by what it is about."""
+        return self.stages()[-1]
+
+    def stages(self) -> list[dict[str, Any]]:
+        """What was decided, from the first search to its end, and from each time that it went on; the last counts.
+
+        The ranking of the models is never decided anew: it is part of what a point of the space means.
+        """
+        stages: list[dict[str, Any]] = [{}]
+        for about, is_ in self._read(_DECISIONS, lambda data: (data["about"], data["is"]), "it is decided anew"):
+            if about == REOPENED:
+                stages.append({name: known for name, known in stages[-1].items() if name == "ranking"})
+            stages[-1][about] = is_
+        return stages
 
     # --- writing ----------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from archon_graph.core import Architecture
 from archon_graph.evals.asking import Purse
@@ -26,7 +26,7 @@ from archon_graph.search.findings import Findings, read_findings
 from archon_graph.search.front import Entry, Front, pareto_front
 from archon_graph.search.searching import Search, single_model
 from archon_graph.search.spec import StudySpec
-from archon_graph.search.store import StudyStore
+from archon_graph.search.store import REOPENED, StudyStore
 from archon_graph.search.trial import Trial
 
 DEFAULT_FOLDER = Path("studies")
@@ -155,6 +155,9 @@ async def run_study(
 ) -> Study:
     """Search, choose, and report on held-out questions; a study that is there is gone on with.
 
+    More trials, or more of a budget that ended the search, make a search that was over go on: finalists are chosen
+    anew, and the verdict tells that held-out questions were looked at before.
+
     Model calls: those of every architecture that is tried, but for what is recorded: architectures that share a
     part pay for it once, and a second run of the same study pays nothing.
 
@@ -225,6 +228,25 @@ def _asker(spec: StudySpec, client: Client, asker: Asker | None) -> Asker:
     return LocalAsker(client, scorer, seed=spec.seed, budget=spec.budget_per_question)
 
 
+def _wants_more(searched: Mapping[str, Any], trials: int, limits: Budget | None) -> bool:
+    """Whether a search that is over goes on, because what ended it does not end it any more.
+
+    Args:
+        searched: How it ended, and the limits it had.
+        trials: The trials wanted now.
+        limits: What it may spend now.
+    """
+    if searched["end"] == "trials":
+        return bool(trials > searched["trials"])
+    if searched["end"] == "exhausted" or searched["budget"] is None:
+        return False
+    now = dict.fromkeys(searched["budget"]) if limits is None else asdict(limits)
+    return any(
+        before is not None and (now[unit] is None or now[unit] > before)
+        for unit, before in searched["budget"].items()
+    )
+
+
 class _Work:
     """One start of a study."""
 
@@ -249,13 +271,11 @@ class _Work:
 
     async def go(self) -> None:
         search = Search(self._spec, self._store, self._evaluator, on_trial=self._ended)
-        if "finalists" not in self._store.decisions():
-            self._evaluator.purse = self._purse(self._spec.search_share)
-            try:
-                await search.go()
-            except SpentError:
-                # What is left of the budget was kept for what follows.
-                self._tell("the search's share of the budget is spent")
+        search.restore()
+        if not await self._search(search):
+            self.stopped = "budget"
+            self._tell("the search's share of the budget is spent before the models are measured")
+            return
         self._evaluator.purse = self._purse(1.0)
         finals = Finals(self._spec, self._store, self._evaluator, search, on_phase=self._tell)
         try:
@@ -264,19 +284,51 @@ class _Work:
             self.stopped = "budget"
         self._tell("done" if self.stopped is None else "the budget is spent")
 
+    async def _search(self, search: Search) -> bool:
+        """Search, unless that is over; say whether there is somebody to choose among."""
+        decided = self._store.decisions()
+        limits = self._spec.budget_of(self._spec.search_share)
+        if "searched" in decided:
+            searched = decided["searched"]
+            if _wants_more(searched, self._spec.trials, limits):
+                self._store.decide(REOPENED, {"trials": self._spec.trials})
+            elif len(search.trials) >= searched["made"] and len(self._store.rounds()) >= searched["rounds"]:
+                return True
+            # Or else files were damaged: what they lost is worked out again.
+        self._evaluator.purse = self._purse(self._spec.search_share)
+        try:
+            end: str = await search.go()
+        except SpentError:
+            # What is left of the budget was kept for what follows.
+            end = "budget"
+            self._tell("the search's share of the budget is spent")
+            if "ranking" not in self._store.decisions():
+                return False
+        if "searched" not in self._store.decisions():
+            told = {
+                "end": end,
+                "trials": self._spec.trials,
+                "budget": None if limits is None else asdict(limits),
+                "made": len(search.trials),
+                "rounds": len(self._store.rounds()),
+            }
+            self._store.decide("searched", told)
+        return True
+
     def _purse(self, share: float) -> Purse | None:
         """What may still be paid of this share of the budget, what earlier starts paid taken off."""
-        budget, spent = self._spec.budget, self._evaluator.spent
+        budget, spent = self._spec.budget_of(share), self._evaluator.spent
         if budget is None:
             return None
         tokens = spent.prompt_tokens + spent.completion_tokens
         elapsed = time.monotonic() - self._started
         return Purse(
             Budget(
-                calls=None if budget.calls is None else max(0, int(budget.calls * share) - spent.calls),
-                tokens=None if budget.tokens is None else max(0, int(budget.tokens * share) - tokens),
-                money=None if budget.money is None else max(0.0, budget.money * share - spent.money),
-                seconds=None if budget.seconds is None else max(0.0, budget.seconds * share - elapsed),
+                calls=None if budget.calls is None else max(0, budget.calls - spent.calls),
+                tokens=None if budget.tokens is None else max(0, budget.tokens - tokens),
+                money=None if budget.money is None else max(0.0, budget.money - spent.money),
+                # Of each start by itself: between them, time passes that nobody used.
+                seconds=None if budget.seconds is None else max(0.0, budget.seconds - elapsed),
             )
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from archon_graph.evals.comparison import Standing, family_interval
-from archon_graph.search.baselines import SINGLE
+from archon_graph.search.baselines import BEST_OF_N, SELF_CONSISTENCY, SINGLE
 
 if TYPE_CHECKING:
     from archon_graph.evals.statistics import Difference
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["better", "single", "not shown", "worse", "unfinished"]
 """``better``: the winner is shown to be better than the best single model. ``single``: a single model is the
-winner. ``not shown``: the held-out questions do not tell the winner apart from the best single model. ``worse``: it
-is shown to be worse there. ``unfinished``: there are no held-out results yet."""
+winner. ``not shown``: the held-out questions do not tell the winner apart from the best single model. ``worse``:
+it is shown to be worse there. ``unfinished``: there are no held-out results yet."""
 
 SAVE = "Save your money: take the single model."
 """What is advised where nothing is shown to be better."""
@@ -29,6 +29,8 @@ class Verdict:
     """In a word."""
     sentences: tuple[str, ...]
     """In sentences, the most important first."""
+    instead: str | None = None
+    """The baseline of equal cost that is shown to be better than the winner and is to be taken instead."""
 
     @property
     def single_model_wins(self) -> bool:
@@ -56,13 +58,21 @@ def judge(found: Findings) -> Verdict:
             ),
         )
     kind, first = _against_single(found, held_out)
-    sentences = [first, *_against_equal_cost(held_out), *_tied(found), *_parts(found)]
+    instead = _better_baseline(held_out)
+    sentences = [
+        first,
+        *_instead(held_out, instead),
+        *_against_equal_cost(held_out, told=instead),
+        *_tied(found),
+        *_looks(found),
+        *_parts(found),
+    ]
     if not held_out.finished:
         done = min(standing.questions for standing in held_out.summary.standings)
         sentences.append(
             f"Not finished: {done} of {held_out.questions} held-out questions are done; the same command goes on."
         )
-    return Verdict(kind=kind, sentences=tuple(sentences))
+    return Verdict(kind=kind, sentences=tuple(sentences), instead=instead)
 
 
 def _against_single(found: Findings, held_out: HeldOut) -> tuple[Kind, str]:
@@ -93,18 +103,55 @@ def _against_single(found: Findings, held_out: HeldOut) -> tuple[Kind, str]:
     return "better", f"{name} is better than the best single model: {scores}, {shown}."
 
 
-def _against_equal_cost(held_out: HeldOut) -> list[str]:
-    told = []
+def _better_baseline(held_out: HeldOut) -> str | None:
+    """The baseline of equal cost that is shown to be better than the winner; of several the one furthest ahead."""
+    behind = {
+        name: difference.mean
+        for name in (BEST_OF_N, SELF_CONSISTENCY)
+        if (difference := held_out.differences.get(name)) is not None
+        and difference.mean is not None
+        and difference.mean < 0
+        and not difference.tied
+    }
+    return min(behind, key=behind.__getitem__, default=None)
+
+
+def _instead(held_out: HeldOut, name: str | None) -> list[str]:
+    if name is None:
+        return []
+    standings = {each.architecture: each for each in held_out.summary.standings}
+    winner, other = held_out.summary.standings[0], standings[name]
+    scores = f"{_score(other.score.mean)} against {_score(winner.score.mean)}"
+    told = (
+        f"But take {name} instead: with the best single model and as many calls it is better than what was found, "
+        f"{scores}; the winner minus it is {family_interval(held_out.differences[name])}{_price(winner, other)}."
+    )
+    return [told]
+
+
+def _looks(found: Findings) -> list[str]:
+    if not found.looks:
+        return []
+    times = "once" if found.looks == 1 else f"{found.looks} times"
+    told = (
+        f"The search went on after held-out questions had been answered ({times}). Who goes on until the result "
+        f"pleases will be pleased: questions that nobody has seen tell for certain."
+    )
+    return [told]
+
+
+def _against_equal_cost(held_out: HeldOut, *, told: str | None) -> list[str]:
+    sentences = []
     standings = {each.architecture: each for each in held_out.summary.standings}
     winner = held_out.summary.standings[0]
     for name, difference in held_out.differences.items():
-        if name == SINGLE or difference.mean is None:
+        if name in (SINGLE, told) or difference.mean is None:
             continue
-        told.append(
+        sentences.append(
             f"Against {name} it is {_word(difference)}: {family_interval(difference)}"
             f"{_price(winner, standings[name])}."
         )
-    return told
+    return sentences
 
 
 def _tied(found: Findings) -> list[str]:

@@ -18,6 +18,7 @@ from archon_graph.components.ranker import read_ranking_json, read_ranking_text
 from archon_graph.components.unit_test_evaluator import read_results_json, read_results_text
 from archon_graph.components.unit_test_generator import read_tests_json, read_tests_text
 from archon_graph.components.verifier import read_verdict_json, read_verdict_text
+from archon_graph.components.worked_examples import read_examples
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,11 @@ PIECES = st.sampled_from(
         "12",
         "-3.5",
         "1,000",
+        ">>> ",
+        "f(1)",
+        " => ",
+        " == ",
+        "assert ",
     ]
 )
 TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=12)), max_size=40).map("".join)
@@ -125,6 +131,7 @@ def verdict(read: Callable[..., Any], given_: Any, count: int) -> None:
         (critiques, read_critiques_text),
         (results, read_results_text),
         (statements, read_tests_text),
+        (statements, read_examples),
         (verdict, read_verdict_text),
     ],
 )
