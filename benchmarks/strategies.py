@@ -4,8 +4,8 @@
         [--keep studies.jsonl]
 
 Strategies see noisy scores, as a study would; whether a trial was the best is judged by true scores. See
-tables/README.md for the tables and docs/design/strategies.md for what came of it. With --keep it may be stopped at any
-time: the same command, or one for more studies, goes on where it was.
+tables/README.md for the tables and docs/design/strategies.md for what came of it. With --keep it may be stopped at
+any time: the same command, or one for more studies, goes on where it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``Strategy``: decides which architecture a search tries next. ``Observation``: what it is told of those tried."""
+"""``Strategy``: decides which architecture a search tries next. ``Observation``: what came of those tried."""
 
 from __future__ import annotations
 
