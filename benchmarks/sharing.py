@@ -3,11 +3,11 @@
     python benchmarks/sharing.py
     python benchmarks/sharing.py --strategies bayesian --trials 40
 
-The questions are those of `starter`'s search split that need no program to be run, and what generators say is on a
-real tape: five samples of coder-0.5b for each question. What rankers, critics, fusers and judges say is not on it, since
-that would be another recording for every strategy: they say something in the right form that depends on nothing but
-the call, and a fuser writes one of the answers it was shown. How many calls a trial makes does not depend on what they
-say; when a race ends does.
+The questions are those of `starter`'s search split that need no program to be run, and what generators say is on
+a real tape: five samples of coder-0.5b for each question. What rankers, critics, fusers and judges say is not:
+it would be another recording for every strategy. They say something in the right form that depends on nothing
+but the call, and a fuser writes one of the answers it was shown. How many calls a trial makes does not depend on
+what they say; when a race ends does.
 
 Nothing is timed: the figures are counts, equal on every machine.
 """
@@ -51,8 +51,8 @@ class Counted:
 
     def __str__(self) -> str:
         return (
-            f"{self.trials:3} trials: alone {self.alone:7,.0f} calls, paid {self.paid:6,} = {self.paid / self.alone:.3f} "
-            f"(racing alone {self.used / self.alone:.3f})"
+            f"{self.trials:3} trials: alone {self.alone:7,.0f} calls, paid {self.paid:6,} = "
+            f"{self.paid / self.alone:.3f} (without sharing {self.used / self.alone:.3f})"
         )
 
 
@@ -105,9 +105,7 @@ async def search(spec: StudySpec, *, shared: bool) -> Study:
     with tempfile.TemporaryDirectory() as folder:
         client = Client(cache=Path(folder) / "cache.sqlite" if shared else None)
         try:
-            study = await run_study(spec, out=Path(folder) / "study", client=client, concurrency=16)
-            assert study.findings.trials
-            return study
+            return await run_study(spec, out=Path(folder) / "study", client=client, concurrency=16)
         finally:
             client.close()
 
@@ -160,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 alone = scores_by_architecture(asyncio.run(search(spec, shared=False)))
                 scores = scores_by_architecture(study)
                 order = kendalltau([scores[key] for key in scores], [alone[key] for key in scores]).statistic
-                print(f"{name:9} the same trials without sharing: scores equal: {scores == alone}, rank correlation {order:.3f}")
+                print(f"{name:9} the same trials without sharing: scores equal {scores == alone}, tau {order:.3f}")
                 missed |= scores != alone
     return int(missed)
 
