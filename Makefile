@@ -28,8 +28,8 @@ demo: $(VENV)/.user  ## Search for the best way to use a real small model, and a
 	$(BIN)/archon-graph models pull coder-0.5b
 	@echo; echo "== On a tape, and free: what the model's generators say, and its rankings of five answers to search questions:"
 	$(BIN)/archon-graph cache import benchmarks/tapes/starter-coder-0.5b.jsonl.gz --path $(DEMO)/answers.sqlite
-	@echo; echo "== The search. Every other ranking is a live call of the local model, 30 at most; 'paid' counts these:"
-	$(BIN)/archon-graph search benchmarks/demo.yaml --out $(DEMO)/study --cache-file $(DEMO)/answers.sqlite --max-calls 30
+	@echo; echo "== The search. Every other ranking is a live call of the local model, 50 at most; 'paid' counts these:"
+	$(BIN)/archon-graph search benchmarks/demo.yaml --out $(DEMO)/study --cache-file $(DEMO)/answers.sqlite --max-calls 50
 	@echo; echo "== The winner as a diagram (Mermaid text; the report shows it as a picture):"
 	$(BIN)/archon-graph draw $(DEMO)/study/best.yaml
 	@echo; echo "== The winner answers a question live:"
