@@ -32,7 +32,7 @@ from archon_graph.search.strategies import (
     Strategy,
     find_strategy,
 )
-from archon_graph.search.strategies._surrogate import fit_process, log_likelihood, settings_of
+from archon_graph.search.strategies._surrogate import alone, fit_process, log_likelihood, settings_of
 from archon_graph.search.testing import StrategyConformance
 from archon_graph.search.testing.strategy_conformance import huge_space, small_space
 from tests.scripts import ROOT
@@ -280,22 +280,36 @@ def test_our_likelihood_is_that_of_scikit_optimize():
 
     chance = np.random.default_rng(0)
     x, y, noise = chance.random((15, 3)), chance.standard_normal(15), chance.random(15) * 0.1
-    theta = np.log([0.7, 1.1, 0.3, 1.4, 0.02, 1.0])
+    theta = np.log([0.7, 1.1, 0.3, 0.8, 1.4, 0.02, 1.0])
     squares = ((x[:, None, :] - x[None, :, :]) ** 2).transpose(2, 0, 1)
-    value, gradient = log_likelihood(theta, squares, y, noise)
+    # Without what axes do alone, which scikit-optimize has no kernel for; then with it, by differences.
+    value, gradient = log_likelihood(theta, squares, np.zeros((15, 15)), y, noise)
     kernel = ConstantKernel(1.4) * Matern(length_scale=[0.7, 1.1, 0.3], nu=2.5) + WhiteKernel(0.02)
     process = GaussianProcessRegressor(kernel=kernel, alpha=noise, optimizer=None).fit(x, y)
     theirs, slope = process.log_marginal_likelihood(kernel.theta, eval_gradient=True)
     assert value == pytest.approx(theirs, abs=1e-4)
-    assert gradient[[3, 0, 1, 2, 4]] == pytest.approx(slope, abs=1e-4)
+    assert gradient[[4, 0, 1, 2, 5]] == pytest.approx(slope, abs=1e-4)
+    _, gradient = log_likelihood(theta, squares, alone(x, x), y, noise)
+    steps = [
+        log_likelihood(theta + sign * 1e-5 * np.eye(7)[place], squares, alone(x, x), y, noise)[0]
+        for place in range(7)
+        for sign in (1, -1)
+    ]
+    assert gradient == pytest.approx((np.array(steps[::2]) - np.array(steps[1::2])) / 2e-5, rel=1e-4, abs=1e-5)
 
 
-def test_the_surrogate_finds_the_axis_that_matters():
+def test_what_axes_do_alone_is_a_kernel():
+    """Positive definite wherever numbers lie between 0 and 1."""
+    x = np.random.default_rng(2).integers(0, 4, (60, 5)) / 3
+    assert np.linalg.eigvalsh(alone(x, x)).min() > -1e-9
+
+
+def test_the_surrogate_finds_the_axes_that_matter_together():
     chance = np.random.default_rng(1)
     x = chance.integers(0, 5, (60, 4)) / 4
-    y = np.sin(4 * x[:, 1])
-    lengths, *_ = settings_of(x, (y - y.mean()) / y.std(), np.full(60, 1e-4))
-    assert int(np.argmin(lengths)) == 1
+    y = np.sin(4 * x[:, 1]) * np.cos(4 * x[:, 2])
+    lengths = settings_of(x, (y - y.mean()) / y.std(), np.full(60, 1e-4)).lengths
+    assert set(np.argsort(lengths)[:2]) == {1, 2}
 
 
 def test_importing_strategies_loads_no_scikit():

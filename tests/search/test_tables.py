@@ -26,7 +26,8 @@ def tables():
         yield tables
     finally:
         sys.path.remove(str(BENCHMARKS))
-        sys.modules.pop("tables", None)
+        for name in ("tables", "strategies"):
+            sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("name", ["recorded", "additive", "ridge"])
@@ -80,6 +81,14 @@ def test_made_up_tables_are_made_as_they_stand(tables):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=BENCHMARKS, timeout=900, check=True
     )
     assert float(ran.stdout) < 1e-5
+
+
+def test_greedy_is_walked_as_it_is_asked(tables):
+    """The benchmark's short cut for it takes as many trials to each tolerance as asking does."""
+    import strategies as benchmark
+
+    task = benchmark.Task("additive", "greedy", (), 1, 60)
+    assert benchmark.walked_study(task).found == benchmark.study(task).found != {}
 
 
 def test_the_benchmark_runs(tmp_path):

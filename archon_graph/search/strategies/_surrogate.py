@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ _REFIT = 1.2
 # Priors of what is fitted, as mean and spread of logarithms. Encoded axes run from 0 to 1 and scores have spread
 # 1: without evidence an axis is taken to change the score slowly, and the scores to be more signal than noise.
 _LENGTH_PRIOR = (float(np.log(1.0)), 1.0)
-_SIGNAL_PRIOR = (0.0, 1.0)
+_SINGLE_PRIOR = (float(np.log(2.0)), 1.0)
+_SIGNAL_PRIOR = (float(np.log(0.5)), 1.0)
 _NOISE_PRIOR = (float(np.log(0.01)), 1.5)
 # Trials of one study answer the same questions, so a part of each score's error is common to all of them and does
 # not disturb their order. How large a share is left is fitted, too.
@@ -58,21 +59,61 @@ class Surrogate(Protocol):
 
 
 def fit_process(x: Array, y: Array, noise: Array, trusted: int) -> Surrogate:
-    """A Gaussian process (Matern 5/2, a length for each axis); its settings from the first ``trusted`` rows.
+    """A Gaussian process: what each axis does alone, plus what they do together.
 
-    Rows behind those are guesses about trials under way: they take part, and teach it nothing of smoothness.
+    The first part is a sum of one process for each encoded number (1 minus the distance, so that the score bends
+    at any value), the second a Matern 5/2 kernel with a length for each. Much of what makes an architecture good
+    comes of single choices, and a sum says so of places far from all that was tried, where the second part knows
+    nothing. (Duvenaud, Nickisch, Rasmussen: Additive Gaussian Processes, 2011.)
+
+    Settings are fitted to the first ``trusted`` rows. Those behind are guesses about trials under way: they take
+    part, and teach it nothing of smoothness.
     """
     from skopt.learning import GaussianProcessRegressor
     from skopt.learning.gaussian_process.kernels import ConstantKernel, Matern
 
     shift, scale = float(np.mean(y[:trusted])), float(np.std(y[:trusted])) or 1.0
     rows = _rows_to_fit(trusted)
-    lengths, signal, extra, share = settings_of(x[:rows], (y[:rows] - shift) / scale, noise[:rows] / scale**2)
-    kernel = ConstantKernel(signal) * Matern(length_scale=lengths, nu=2.5)
-    alpha = share * noise / scale**2 + extra + _JITTER
+    found = settings_of(x[:rows], (y[:rows] - shift) / scale, noise[:rows] / scale**2)
+    together = ConstantKernel(found.signal) * Matern(length_scale=found.lengths, nu=2.5)
+    kernel = ConstantKernel(found.single) * _alone_kernel()() + together
+    alpha = found.share * noise / scale**2 + found.extra + _JITTER
     process = GaussianProcessRegressor(kernel=kernel, alpha=alpha, optimizer=None)
     process.fit(x, (y - shift) / scale)
     return _Process(process, shift, scale)
+
+
+@lru_cache(maxsize=1)
+def _alone_kernel() -> type[Any]:
+    """The kernel of what each axis does alone, as a class that scikit-optimize can add to others."""
+    from skopt.learning.gaussian_process.kernels import Kernel
+
+    class Alone(Kernel):  # type: ignore[misc]  # scikit-optimize has no types
+        """1 minus the mean distance over all numbers; they lie between 0 and 1."""
+
+        def __init__(self) -> None:
+            """Without settings; scikit-learn reads them from here."""
+
+        def __call__(self, x: Array, y: Array | None = None, **_: object) -> Array:
+            return alone(x, x if y is None else y)
+
+        def diag(self, x: Array) -> Array:
+            return np.ones(len(x))
+
+        def is_stationary(self) -> bool:
+            return True
+
+    return Alone
+
+
+def alone(x: Array, y: Array) -> Array:
+    """How alike rows are: 1 minus the mean distance over all numbers.
+
+    Each number's part, 1 minus a distance of at most 1, is the triangular kernel, which is positive definite.
+    """
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(1.0 - cdist(x, y, "cityblock") / x.shape[1])
 
 
 class _Process:
@@ -120,60 +161,75 @@ def _rows_to_fit(count: int) -> int:
     return min(int(rows), count)
 
 
-def settings_of(x: Array, y: Array, noise: Array) -> tuple[Array, float, float, float]:
-    """The most probable lengths, variance of signal, variance of unknown noise, and share of the known noise."""
+class Settings(NamedTuple):
+    """What is fitted."""
+
+    lengths: Array
+    """How far along each axis scores stay alike."""
+    single: float
+    """Variance of what the axes do alone."""
+    signal: float
+    """Variance of what they do together."""
+    extra: float
+    """Variance of noise that nobody told of."""
+    share: float
+    """Share of the noise that was told of."""
+
+
+def settings_of(x: Array, y: Array, noise: Array) -> Settings:
+    """The most probable settings."""
     return _settings_of(x.shape, x.tobytes(), y.tobytes(), noise.tobytes())
 
 
 @lru_cache(maxsize=64)
-def _settings_of(shape: tuple[int, int], *data: bytes) -> tuple[Array, float, float, float]:
+def _settings_of(shape: tuple[int, int], *data: bytes) -> Settings:
     from scipy.optimize import minimize
 
     x, y, noise = (np.frombuffer(one) for one in data)
     x = x.reshape(shape)
     axes = shape[1]
     squares = np.ascontiguousarray((x[:, None, :] - x[None, :, :]).transpose(2, 0, 1) ** 2)
-    means, spreads = np.array([_LENGTH_PRIOR] * axes + [_SIGNAL_PRIOR, _NOISE_PRIOR, _SHARE_PRIOR]).T
+    likeness = alone(x, x)
+    priors = [_LENGTH_PRIOR] * axes + [_SINGLE_PRIOR, _SIGNAL_PRIOR, _NOISE_PRIOR, _SHARE_PRIOR]
+    means, spreads = np.array(priors).T
 
     def loss(theta: Array) -> tuple[float, Array]:
-        likelihood, gradient = log_likelihood(theta, squares, y, noise)
+        likelihood, gradient = log_likelihood(theta, squares, likeness, y, noise)
         off = (theta - means) / spreads
         return 0.5 * float(off @ off) - likelihood, off / spreads - gradient
 
     bounds = list(zip(means - 4 * spreads, means + 4 * spreads, strict=True))
     found = minimize(loss, means, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 50})
-    signal, extra, share = (float(one) for one in np.exp(found.x[axes:]))
-    return np.exp(found.x[:axes]), signal, extra, share
+    return Settings(np.exp(found.x[:axes]), *(float(one) for one in np.exp(found.x[axes:])))
 
 
-def log_likelihood(theta: Array, squares: Array, y: Array, noise: Array) -> tuple[float, Array]:
+def log_likelihood(theta: Array, squares: Array, likeness: Array, y: Array, noise: Array) -> tuple[float, Array]:
     """How well settings explain the scores, and its gradient.
 
-    ``theta`` holds logarithms of the lengths, the signal's variance, the unknown noise's variance and the share of
-    the known one; ``squares`` the squared differences along each axis. skopt's own takes ten times as long, as it
-    makes a matrix for each axis and passes over it several times. (Rasmussen and Williams, Gaussian Processes for
-    Machine Learning, 2.30 and 5.9.)
+    ``theta`` holds logarithms of `Settings`, in their order; ``squares`` the squared differences along each axis,
+    ``likeness`` what `alone` says. skopt's own takes ten times as long, as it makes a matrix for each axis and
+    passes over it several times. (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2.30 and 5.9.)
     """
     from scipy.linalg import cho_solve, cholesky
 
     count, axes = len(y), len(squares)
     weights = np.exp(-2 * theta[:axes])
-    signal, extra, share = np.exp(theta[axes:])
+    single, signal, extra, share = np.exp(theta[axes:])
     distance = np.sqrt(np.tensordot(weights, squares, 1) * 5.0)
     decay = np.exp(-distance)
-    covariance = signal * (1 + distance + distance**2 / 3) * decay
-    lower = cholesky(covariance + np.diag(share * noise + extra + _JITTER), lower=True, check_finite=False)
+    together = signal * (1 + distance + distance**2 / 3) * decay
+    covariance = single * likeness + together + np.diag(share * noise + extra + _JITTER)
+    lower = cholesky(covariance, lower=True, check_finite=False)
     inverse = cho_solve((lower, True), np.eye(count), check_finite=False)
     solved = inverse @ y
-    likelihood = (
-        -0.5 * float(y @ solved) - float(np.log(np.diag(lower)).sum()) - 0.5 * count * float(np.log(2 * np.pi))
-    )
+    likelihood = -0.5 * float(y @ solved + count * np.log(2 * np.pi)) - float(np.log(np.diag(lower)).sum())
     slope = np.outer(solved, solved) - inverse
     # d k / d log length = signal * 5/3 * (1 + distance) * exp(-distance) * square / length^2
     by_square = slope * decay * (1 + distance) * (signal * 5.0 / 3.0)
-    gradient = np.empty(axes + 3)
-    gradient[:axes] = 0.5 * weights * np.tensordot(squares, by_square, 2)
-    gradient[axes] = 0.5 * float(np.sum(slope * covariance))
-    gradient[axes + 1] = 0.5 * float(extra) * float(np.trace(slope))
-    gradient[axes + 2] = 0.5 * float(share) * float(np.diag(slope) @ noise)
-    return likelihood, gradient
+    gradient = np.empty(axes + 4)
+    gradient[:axes] = weights * np.tensordot(squares, by_square, 2)
+    gradient[axes] = single * np.sum(slope * likeness)
+    gradient[axes + 1] = np.sum(slope * together)
+    gradient[axes + 2] = extra * np.trace(slope)
+    gradient[axes + 3] = share * (np.diag(slope) @ noise)
+    return likelihood, 0.5 * gradient

@@ -16,7 +16,7 @@ from archon_graph.search.strategies.base import Observation, Strategy
 if TYPE_CHECKING:
     from archon_graph.search.space import SearchSpace
 
-_Walk = Generator[Point, float | None, None]
+Walk = Generator[Point, float | None, None]
 """Yields a point it wants to know about, and is sent the score, or ``None`` where there is none (yet)."""
 
 
@@ -45,7 +45,7 @@ class GreedySearch(Strategy):
         """The next points of the walk."""
         known, taken = scores(observations), seen(observations, pending)
         chosen: list[Point] = []
-        walk = self._walk(space, seed)
+        walk = self.walk(space, seed)
         point = next(walk, None)
         while point is not None and len(chosen) < count:
             if point not in taken:
@@ -57,7 +57,8 @@ class GreedySearch(Strategy):
                 point = None
         return chosen
 
-    def _walk(self, space: SearchSpace, seed: int) -> _Walk:
+    def walk(self, space: SearchSpace, seed: int = 0) -> Walk:
+        """The walk itself, for those who can give it a score at once."""
         visited: set[Point] = set()
         for number, start in enumerate(_starts(space, seed, visited)):
             yield from _climb(space, start, generator(self.name, "axes", seed, number), visited)
@@ -80,7 +81,7 @@ def _starts(space: SearchSpace, seed: int, visited: set[Point]) -> Iterator[Poin
         yield from found
 
 
-def _climb(space: SearchSpace, here: Point, chance: random.Random, visited: set[Point]) -> _Walk:
+def _climb(space: SearchSpace, here: Point, chance: random.Random, visited: set[Point]) -> Walk:
     """One axis after the other, round and round, until a whole round improves nothing."""
     axes = shuffled(space.axes, chance)
     # What an axis is set to while it has no say, so that it has a value when it gets one.
