@@ -49,11 +49,11 @@ class BayesianSearch(Strategy):
 
     name: ClassVar[str] = "bayesian"
 
-    initial: int = 12
+    initial: int = 8
     """Points to begin with, before there is a model."""
     surrogate: SurrogateName = "gp"
     """The model: a Gaussian process, which takes the error of each score as its noise, or a forest of trees."""
-    acquisition: Acquisition = "lcb"
+    acquisition: Acquisition = "ei"
     """What a trial is for: expected improvement, the upper end of what is likely, or probable improvement."""
     kappa: float = 2.0
     """For "lcb": how many standard deviations up."""
