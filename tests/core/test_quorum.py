@@ -117,7 +117,7 @@ async def test_a_straggler_that_comes_in_time_is_waited_for():
             return await super()._agenerate(messages, stop, run_manager, **kwargs)
 
     model = Late(lambda sample: sample == 2)
-    fuser = Fuser(Model(), min_candidates=1, straggler_timeout=0.3)
+    fuser = Fuser(Model(), min_candidates=1, straggler_timeout=1.0)
     result = await (Generator(model, samples=3) | fuser).arun("q")
     assert arrived.is_set()
     assert result.candidates[0].parents == ("generator_1:0", "generator_1:1")

@@ -46,8 +46,10 @@ def request() -> Request:
     )
 
 
-def client(**policy: float) -> Client:
-    return Client(policies={"openai": ModelPolicy(**{"timeout": 0.3, "attempts": 1, **policy})})  # type: ignore[arg-type]
+def client(fault: Fault, **policy: float) -> Client:
+    # Only what never answers is cut short: on a busy machine an answer may take its time.
+    timeout = 0.3 if fault in SILENT else 30.0
+    return Client(policies={"openai": ModelPolicy(**{"timeout": timeout, "attempts": 1, **policy})})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -55,7 +57,7 @@ def client(**policy: float) -> Client:
 async def test_is_a_typed_error(serve: Serve, fault: Fault, samples: int):
     """It says the model and the cause, and whether a repeat may help; each draw that was asked for is counted."""
     server = serve(Plan(rate=1.0, kinds=(fault,)))
-    draws = await client().draw(request(), range(samples))
+    draws = await client(fault).draw(request(), range(samples))
     for draw in draws:
         assert draw.message is None
         with pytest.raises(ModelError, match=CAUSES[fault]) as raised:
@@ -74,7 +76,7 @@ async def test_is_a_typed_error(serve: Serve, fault: Fault, samples: int):
 async def test_what_is_harmless_is_an_answer(serve: Serve, fault: Fault, samples: int):
     """An answer is not thrown away for what is wrong around it: unreadable numbers of tokens are unknown ones."""
     server = serve(Plan(rate=1.0, kinds=(fault,)))
-    draws = await client(timeout=5.0).draw(request(), range(samples))
+    draws = await client(fault).draw(request(), range(samples))
     for draw in draws:
         assert draw.error is None
         assert draw.message is not None
@@ -88,7 +90,9 @@ async def test_what_is_harmless_is_an_answer(serve: Serve, fault: Fault, samples
 async def test_passes_at_the_next_attempt(serve: Serve, fault: Fault, samples: int):
     """The answer is there, and what went wrong before it is on record, paid and counted."""
     server = serve(Plan(rate=1.0, kinds=(fault,), relents_after=1))
-    draws = await client(attempts=2).draw(request(), range(samples))
+    # The second attempt has to answer in time, also where the first may not.
+    patience = {"timeout": 2.0} if fault in SILENT else {}
+    draws = await client(fault, attempts=2, **patience).draw(request(), range(samples))
     for draw in draws:
         assert draw.error is None
         assert draw.message is not None
@@ -106,7 +110,7 @@ async def test_passes_at_the_next_attempt(serve: Serve, fault: Fault, samples: i
 async def test_what_lasts_is_not_repeated(serve: Serve, fault: Fault):
     """Waiting fills no account and makes no key valid."""
     server = serve(Plan(rate=1.0, kinds=(fault,)))
-    (draw,) = await client(attempts=4).draw(request(), [0])
+    (draw,) = await client(fault, attempts=4).draw(request(), [0])
     assert draw.error is not None
     assert (draw.usage.calls, server.counts.requests) == (1, 1)
 
@@ -115,7 +119,7 @@ async def test_what_lasts_is_not_repeated(serve: Serve, fault: Fault):
 async def test_a_silent_call_is_hung_up_on(serve: Serve, fault: Fault):
     """A call that was given up is ended, not left behind: its connection is closed."""
     server = serve(Plan(rate=1.0, kinds=(fault,)))
-    draws = await client().draw(request(), [0])
+    draws = await client(fault).draw(request(), [0])
     assert all(draw.error is not None for draw in draws)
     async with asyncio.timeout(10):
         while server.counts.gone == 0:  # noqa: ASYNC110 - the server is in another thread
