@@ -20,7 +20,7 @@ from archon_graph.core import (
     Prompt,
     Style,
     conversation_text,
-    is_empty,
+    form_words,
     load_prompt,
     show_candidates,
     warn_of_many,
@@ -63,13 +63,14 @@ class Fuser(ModelComponent):
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Write the fused answers; fall back to the best candidate if none says anything."""
-        fused = []
-        for draw in await context.draw(self, self._messages(context), samples=self.samples):
-            candidate = context.candidate(self, draw, parents=context.candidates)
-            if is_empty(candidate.message):
-                context.lose("empty", "the fused answer was empty and was dropped", sample=draw.index)
-            else:
-                fused.append(candidate)
+        version = self.prompt_identity
+        if context.form.tools:
+            version = f"{version}+{form_words().identity}"
+        draws = await context.draw(
+            self, self._messages(context), samples=self.samples, prompt_version=version, answer=True
+        )
+        answers = [context.answer(self, draw, parents=context.candidates) for draw in draws]
+        fused = [answer for answer in answers if answer is not None]
         if not fused:
             best = context.candidates[0]
             context.lose("empty", f"no fused answer is left; the best candidate given, {best.id}, takes its place")
@@ -93,6 +94,11 @@ class Fuser(ModelComponent):
         return warn_of_many(node, incoming)
 
     @property
+    def writes_one_answer(self) -> bool:
+        """With one sample."""
+        return self.samples == 1
+
+    @property
     def sample_count(self) -> int:
         """One for each fused answer."""
         return self.samples
@@ -109,4 +115,6 @@ class Fuser(ModelComponent):
             task += "\n\n" + self.words.render("critiques")
         if self.length_control:
             task += "\n\n" + self.words.render("length")
+        if context.form.tools:
+            task += "\n\n" + form_words().render("tools")
         return with_task(context.question, task)

@@ -18,7 +18,6 @@ from archon_graph.core import (
     NodeContext,
     Prompt,
     Style,
-    is_empty,
     load_prompt,
     show_tests,
     with_task,
@@ -82,19 +81,17 @@ class Generator(ModelComponent):
         version = None if tasks else ""
         while wanted := self._wanted(candidates, drawn):
             try:
-                draws = await context.draw(self, messages, first=drawn, samples=wanted, prompt_version=version)
+                draws = await context.draw(
+                    self, messages, first=drawn, samples=wanted, prompt_version=version, answer=True
+                )
             except ModelError as error:
                 if not candidates:
                     raise
                 context.lose_to(error, f"the {len(candidates)} answers drawn before are passed on")
                 break
             drawn += wanted
-            for draw in draws:
-                candidate = context.candidate(self, draw)
-                if is_empty(candidate.message):
-                    context.lose("empty", "the model gave an empty answer, which was dropped", sample=draw.index)
-                else:
-                    candidates.append(candidate)
+            answers = [context.answer(self, draw) for draw in draws]
+            candidates.extend(answer for answer in answers if answer is not None)
         else:
             if drawn < self.samples:
                 context.note(f"stopped after {drawn} of {self.samples} samples: the vote is settled")
@@ -134,6 +131,11 @@ class Generator(ModelComponent):
     def shown(self, incoming: int) -> int:  # noqa: ARG002
         """None: it answers the conversation."""
         return 0
+
+    @property
+    def writes_one_answer(self) -> bool:
+        """With one sample."""
+        return self.samples == 1
 
     @property
     def sample_count(self) -> int:

@@ -16,7 +16,6 @@ from archon_graph.core import (
     Prompt,
     Style,
     conversation_text,
-    is_empty,
     load_prompt,
     show_candidates,
     with_task,
@@ -63,9 +62,8 @@ class Reviser(ModelComponent):
         number, candidate = item
         draft = show_candidates([candidate], around=conversation_text(context.question))
         messages = with_task(context.question, self.words.render("task", draft=draft))
-        [draw] = await context.draw(self, messages)
-        revised = context.candidate(self, draw, parents=[candidate], number=number)
-        if is_empty(revised.message):
-            context.lose("empty", f"the rewritten answer was empty; {candidate.id} stays as it is")
-            return candidate
-        return revised
+        [draw] = await context.draw(self, messages, answer=True)
+        revised = context.answer(
+            self, draw, parents=[candidate], number=number, instead=f"{candidate.id} stays as it is"
+        )
+        return candidate if revised is None else revised

@@ -1,5 +1,6 @@
 """What an architecture is, and how it runs: components, graphs of them, rules, files, compiler, results."""
 
+from archon_graph.core.answer_form import FREE, AnswerForm, form_words
 from archon_graph.core.architecture import Architecture, Question
 from archon_graph.core.component import (
     COMPONENT_CONFIG,
@@ -28,6 +29,8 @@ from archon_graph.models import ModelError
 __all__ = [
     "COMPONENT_CONFIG",
     "CONVERSATION",
+    "FREE",
+    "AnswerForm",
     "Architecture",
     "ArchitectureError",
     "Candidate",
@@ -51,6 +54,7 @@ __all__ = [
     "as_material",
     "conversation_text",
     "find_component",
+    "form_words",
     "is_empty",
     "load_prompt",
     "show_candidates",

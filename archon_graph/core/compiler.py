@@ -54,6 +54,7 @@ def compile_graph(
     builder.add_node(QUESTION, OpenTurn(components, shared), input_schema=_Opening)
     builder.add_edge(START, QUESTION)
 
+    sinks = [node for node in graph if not graph.succ[node]]
     schemas: dict[tuple[str, ...], type[Any]] = {}
     for node, component in components.items():
         before = tuple(graph.pred[node])
@@ -69,13 +70,13 @@ def compile_graph(
                 first_sample=ranges[node],
                 retry_policy=policy,
                 shared=shared,
+                speaks=sinks == [node] and component.writes_one_answer,
             ),
             input_schema=schemas[before],
             retry_policy=policy,
             metadata={"technique": component.technique},
         )
     _add_edges(builder, graph)
-    sinks = [node for node in graph if not graph.succ[node]]
     builder.add_node(ANSWER, GiveAnswer(sinks, list(components), shared), input_schema=state)
     builder.add_edge(sinks if len(sinks) > 1 else sinks[0], ANSWER)
     builder.add_edge(ANSWER, END)

@@ -174,6 +174,11 @@ class Component(ABC):
         """How many samples it draws of one and the same request; equal siblings are kept that far apart."""
         return 1
 
+    @property
+    def writes_one_answer(self) -> bool:
+        """Whether it draws one answer and passes on what that says, so that its words can be shown as they come."""
+        return False
+
     def summary(self) -> str:
         """Its settings in a few words, for diagrams and lists."""
         return ""

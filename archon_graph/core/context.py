@@ -5,12 +5,23 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages import BaseMessage
 
-from archon_graph.core.state import CallDict, Candidate, Candidates, Loss, UnitTest, call_row
-from archon_graph.models import BudgetError, Client, Draw, Gate, ModelError, Request, StragglerError
+from archon_graph.core.answer_form import FREE, AnswerForm
+from archon_graph.core.state import CallDict, Candidate, Candidates, Loss, UnitTest, call_row, is_empty
+from archon_graph.models import (
+    AnswerStream,
+    BudgetError,
+    Client,
+    Draw,
+    Gate,
+    ModelError,
+    Request,
+    StragglerError,
+)
 from archon_graph.models.providers import label
 
 if TYPE_CHECKING:
@@ -39,6 +50,9 @@ class NodeContext:
         replicate: int = 0,
         first_sample: int = 0,
         gate: Gate | None = None,
+        form: AnswerForm = FREE,
+        stream: AnswerStream | None = None,
+        hidden: bool = False,
     ) -> None:
         self.node = node
         """Name of the node."""
@@ -48,6 +62,8 @@ class NodeContext:
         """What the nodes before this one produced, in the order of the edges, then of the samples."""
         self.tests = tuple(tests)
         """Unit tests that nodes before this one wrote; they go on with the candidates."""
+        self.form = form
+        """What form the caller wants the answer in; it holds for what is drawn as an answer."""
         self.first_sample = first_sample
         """Index of this node's first sample; equal siblings draw from different ranges."""
         self.calls: list[CallDict] = []
@@ -59,6 +75,8 @@ class NodeContext:
         self._client = client
         self._replicate = replicate
         self._gate = gate
+        self._stream = stream
+        self._hidden = hidden
         # Which piece of the node's work this is, in `for_each`.
         self._part = ""
         # Shared with the contexts of `for_each`: what the budget refused, and what was cut off as a straggler.
@@ -73,6 +91,7 @@ class NodeContext:
         first: int = 0,
         schema: Mapping[str, Any] | None = None,
         prompt_version: str | None = None,
+        answer: bool = False,
     ) -> list[Draw]:
         """Ask the component's model.
 
@@ -87,6 +106,8 @@ class NodeContext:
             schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
             prompt_version: Identity of the prompt that the messages were made from, by which recorded answers
                 are found: the component's by default; empty for messages without a word of it.
+            answer: Whether what is drawn answers the user, and shall have the form that was asked for (`form`).
+                A single one may be shown as it comes, if this node's answer is the graph's.
 
         Returns:
             The draws that succeeded, in order of their indices; at least one. The others are recorded as
@@ -104,7 +125,10 @@ class NodeContext:
             replicate=self._replicate,
             node=self.node,
             part=self._part,
+            hidden=self._hidden,
         )
+        if answer:
+            request = await self._as_answer(request, samples)
         start = self.first_sample + first
         indices = range(start, start + samples)
         draws = await self._client.draw(request, indices, gate=self._gate)
@@ -122,6 +146,18 @@ class NodeContext:
             if error.kind not in _TOLD_TOGETHER:
                 self.lose(error.kind, str(error), sample=draw.index)
         return [draw for draw in draws if draw.error is None]
+
+    async def _as_answer(self, request: Request, samples: int) -> Request:
+        """The request for an answer to the user."""
+        form = self.form
+        if form is not FREE:
+            wants_json = form.schema is not None and await self._client.offers_json(
+                request.model, request.sampling
+            )
+            request = form.of_request(request, offers_json=wants_json)
+        if self._stream is not None and samples == 1 and form.is_free:
+            request = replace(request, stream=self._stream)
+        return request
 
     async def for_each(
         self, items: Sequence[Item], work: Callable[[NodeContext, Item], Awaitable[Outcome]]
@@ -196,6 +232,37 @@ class NodeContext:
             parents=parents.ids if isinstance(parents, Candidates) else tuple(parent.id for parent in parents),
             usage=draw.usage,
         )
+
+    def answer(
+        self,
+        component: ModelComponent,
+        draw: Draw,
+        *,
+        parents: Sequence[Candidate] = (),
+        number: int | None = None,
+        instead: str = "it was dropped",
+    ) -> Candidate | None:
+        """A new candidate that answers the user, in the form that was asked for; otherwise as `candidate`.
+
+        Args:
+            component: Whose model was asked.
+            draw: What it said.
+            parents: The candidates it was made from.
+            number: What tells it from the node's other candidates.
+            instead: What is done if it is none; for the record.
+
+        Returns:
+            ``None``, with a loss on record, if the answer is empty or does not have the form.
+        """
+        made = self.candidate(component, draw, parents=parents, number=number)
+        if is_empty(made.message):
+            self.lose("empty", f"the model gave an empty answer; {instead}", sample=draw.index)
+            return None
+        fitted = made.message if self.form is FREE else self.form.fitted(made.message)
+        if isinstance(fitted, str):
+            self.lose("form", f"the answer does not have the form asked for: {fitted}; {instead}", sample=draw.index)
+            return None
+        return made if fitted is made.message else replace(made, message=fitted)
 
     def note(self, text: str) -> None:
         """Record what is no loss, but worth knowing."""

@@ -14,6 +14,7 @@ from langgraph.runtime import Runtime, get_runtime
 from langgraph.types import RetryPolicy
 from typing_extensions import TypedDict
 
+from archon_graph.core.answer_form import FREE, AnswerForm
 from archon_graph.core.component import Component, ModelComponent
 from archon_graph.core.context import NodeContext
 from archon_graph.core.errors import NoAnswerError
@@ -30,6 +31,7 @@ from archon_graph.core.state import (
 from archon_graph.core.sync import run_sync
 from archon_graph.core.views import Views
 from archon_graph.models import (
+    AnswerStream,
     Budget,
     BudgetError,
     Client,
@@ -56,6 +58,10 @@ class RunContext(TypedDict, total=False):
     """The `Client` to draw through, in place of the process's own."""
     budget: Any
     """The `Budget` of this run, or a `Ledger` that it shares with others."""
+    form: Any
+    """The `AnswerForm` that the answer shall have."""
+    stream: Any
+    """The `AnswerStream` that takes the answer as it is written, where the last node writes it at once."""
 
 
 class Shared:
@@ -157,6 +163,7 @@ class RunComponent(Step):
         first_sample: int,
         retry_policy: RetryPolicy | None,
         shared: Shared,
+        speaks: bool = False,
     ) -> None:
         self._node = node
         self._component = component
@@ -164,6 +171,8 @@ class RunComponent(Step):
         self._first_sample = first_sample
         self._retry_policy = retry_policy
         self._shared = shared
+        # Whether what its one call says is the answer of the graph, word for word.
+        self._speaks = speaks
         # Calls of attempts that failed, by task, until the attempt that ends the node reports them all.
         self._failed_attempts: dict[str, list[CallDict]] = {}
 
@@ -184,6 +193,9 @@ class RunComponent(Step):
                 replicate=given.seed,
                 first_sample=self._first_sample,
                 gate=gate,
+                form=given.form,
+                stream=given.stream if self._speaks else None,
+                hidden=not self._speaks,
             )
             try:
                 produced = await self._produce(context, scope.ledger)
@@ -299,17 +311,22 @@ class _Given(NamedTuple):
     client: Client
     seed: int
     budget: Budget | Ledger | None
+    form: AnswerForm
+    stream: AnswerStream | None
 
 
 def _given() -> _Given:
     context = _runtime().context
     given: Mapping[str, Any] = context if isinstance(context, Mapping) else {}
     client, seed, budget = given.get("client"), given.get("seed"), given.get("budget")
+    form, stream = given.get("form"), given.get("stream")
     # The graph may run inside another one whose context has entries of the same names and other meaning.
     return _Given(
         client if isinstance(client, Client) else default_client(),
         seed if isinstance(seed, int) else 0,
         budget if isinstance(budget, Budget | Ledger) else None,
+        form if isinstance(form, AnswerForm) else FREE,
+        stream if isinstance(stream, AnswerStream) else None,
     )
 
 

@@ -22,8 +22,10 @@ from archon_graph.models.prices import Price, Prices
 from archon_graph.models.providers import register_model
 from archon_graph.models.request import Draw, ModelLike, Request, Sampling, Usage
 from archon_graph.models.scripted import ScriptedCall, ScriptedModel
+from archon_graph.models.stream import AnswerStream
 
 __all__ = [
+    "AnswerStream",
     "ArchonError",
     "Budget",
     "BudgetError",

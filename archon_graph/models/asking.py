@@ -7,17 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import LLMResult
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 
-from archon_graph.models.errors import ModelError
+from archon_graph.models.errors import ConfigurationError, ModelError
 from archon_graph.models.json_schema import bounded_schema, whole_characters
 from archon_graph.models.providers import Opened, seed_of, with_settings
 from archon_graph.models.request import Request
 from archon_graph.models.scripted import ScriptedModel
+from archon_graph.models.stream import AnswerStream
 
 
 class Reply(NamedTuple):
@@ -44,19 +45,66 @@ async def ask(opened: Opened, request: Request, indices: Sequence[int], config: 
     if isinstance(opened.chat, ScriptedModel):
         settings |= {"sample": indices[0], "schema": schema}
     messages: list[BaseMessage] = list(request.messages)
-    if schema is not None and opened.json_mode == "with_structured_output":
+    if request.tools:
+        settings |= _offering(request, opened)
+    if schema is not None and opened.json_mode == "with_structured_output" and not request.tools:
         # The schema's own way of the provider: native JSON or a forced tool call.
         chat = with_settings(opened.chat, settings)
         outcome: Any = await chat.with_structured_output(dict(schema), include_raw=True).ainvoke(messages, config)
         message, parsed = _as_ai_message(outcome["raw"]), outcome["parsed"]
         return [Reply(message, parsed if isinstance(parsed, Mapping) else _json_object(str(message.text)))]
     if schema is not None and opened.json_mode == "response_format":
-        settings |= _asking_for(bounded_schema(schema) if opened.bounds_json else schema, opened.chat)
+        form = bounded_schema(schema) if opened.bounds_json else schema
+        settings |= _asking_for(form, opened.chat, strict=request.strict)
     if len(indices) > 1:
         answers = await _several(opened, messages, len(indices), config, settings)
+    elif request.stream is not None:
+        answers = [await _as_it_comes(opened, messages, config, settings, request.stream)]
     else:
         answers = [_as_ai_message(await opened.chat.ainvoke(messages, config, **settings))]
     return [Reply(message, _json_object(str(message.text)) if schema is not None else None) for message in answers]
+
+
+async def _as_it_comes(
+    opened: Opened,
+    messages: list[BaseMessage],
+    config: RunnableConfig,
+    settings: Mapping[str, Any],
+    stream: AnswerStream,
+) -> AIMessage:
+    """One answer, handed on piece by piece."""
+    whole: AIMessageChunk | None = None
+    async for piece in opened.chat.astream(messages, config, **settings):
+        # A model that does not stream brings its whole answer as one message that is no chunk.
+        chunk = piece if isinstance(piece, AIMessageChunk) else AIMessageChunk(**piece.model_dump(exclude={"type"}))
+        stream.push(chunk)
+        whole = chunk if whole is None else whole + chunk
+    if whole is None:
+        raise ModelError(f"{opened.spec} answered without choices", model=opened.spec, retryable=True)
+    return _as_ai_message(message_chunk_to_message(whole))
+
+
+def _offering(request: Request, opened: Opened) -> dict[str, Any]:
+    """The arguments that offer a model its tools, as its own ``bind_tools`` makes them.
+
+    Raises:
+        ConfigurationError: The model takes none.
+    """
+    wanted: dict[str, Any] = {}
+    if request.tool_choice is not None:
+        wanted["tool_choice"] = request.tool_choice
+    if request.parallel_tool_calls is not None:
+        wanted["parallel_tool_calls"] = request.parallel_tool_calls
+    try:
+        bound = opened.chat.bind_tools([dict(tool) for tool in request.tools], **wanted)
+    except NotImplementedError:
+        raise ConfigurationError(
+            f"model {opened.spec!r} takes no tools: its class {type(opened.chat).__name__} has no bind_tools; "
+            f"bind tools to an architecture whose models take them"
+        ) from None
+    if not isinstance(bound, RunnableBinding):
+        raise ConfigurationError(f"bind_tools of {opened.spec!r} gives a {type(bound).__name__}, not a binding")
+    return dict(bound.kwargs)
 
 
 async def _several(
@@ -111,11 +159,11 @@ def _shares(used: UsageMetadata, parts: int) -> list[UsageMetadata]:
     return shares
 
 
-def _asking_for(schema: Mapping[str, Any], chat: Any) -> dict[str, Any]:
+def _asking_for(schema: Mapping[str, Any], chat: Any, *, strict: bool) -> dict[str, Any]:
     """The arguments that hold an OpenAI-compatible model to a schema."""
     # The API refuses a name with anything else in it.
     name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title", "answer")))[:64]
-    form = {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": dict(schema)}}
+    form = {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": dict(schema)}}
     if getattr(chat, "use_responses_api", None):
         return {"response_format": form}
     # Through extra_body: given as an argument of its own, the OpenAI client parses the answer itself and

@@ -120,7 +120,6 @@ class Caller:
         Raises:
             ConfigurationError: A hard cap is set and the worst case of a call is not known.
         """
-        treatment = self.policies.of(opened.spec)
         wanted = list(indices)
         refused: dict[int, Draw] = {}
 
@@ -132,7 +131,7 @@ class Caller:
             return await self._send(opened, request, wanted, tally=tally, refuse=refuse)
 
         try:
-            sent = await self._repeated(attempt, opened, treatment, tally)
+            sent = await self._repeated(attempt, opened, request, tally)
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 - every provider has its own; each becomes ours here
@@ -148,13 +147,20 @@ class Caller:
         return refused | draws
 
     async def _repeated(
-        self, attempt: Callable[[], Awaitable[_Sent]], opened: Opened, treatment: Treatment, tally: Tally
+        self, attempt: Callable[[], Awaitable[_Sent]], opened: Opened, request: Request, tally: Tally
     ) -> _Sent:
         """The attempt, and after a fault that may pass again, until there were as many as there may be."""
+        treatment = self.policies.of(opened.spec)
+
+        def worth_it(error: BaseException) -> bool:
+            # Of an answer that is shown as it comes, a second beginning would follow the first.
+            shown = request.stream is not None and request.stream.started
+            return not shown and _worth_repeating(error, treatment)
+
         try:
             return await attempt()
         except Exception as error:
-            if treatment.attempts == 1 or not _worth_repeating(error, treatment):
+            if treatment.attempts == 1 or not worth_it(error):
                 raise
             first = [error]
 
@@ -167,7 +173,7 @@ class Caller:
         # that only the garbage collector can free, and most calls need none of it.
         again = AsyncRetrying(
             stop=stop_after_attempt(treatment.attempts),
-            retry=retry_if_exception(lambda error: _worth_repeating(error, treatment)),
+            retry=retry_if_exception(worth_it),
             wait=lambda state: _wait(state, treatment),
             before_sleep=lambda state: tally.faults.append(str(self._as_model_error(_error(state), opened))),
             reraise=True,
@@ -334,6 +340,7 @@ def most_prompt_tokens(request: Request) -> int:
         size += len((content if isinstance(content, str) else json.dumps(content, default=str)).encode())
         size += len(json.dumps(message.additional_kwargs, default=str)) if message.additional_kwargs else 0
         size += len(json.dumps(getattr(message, "tool_calls", None) or "", default=str))
+    size += len(json.dumps(list(request.tools), default=str).encode()) if request.tools else 0
     return size + _TOKENS_AROUND_A_MESSAGE * (len(request.messages) + 1)
 
 
@@ -347,6 +354,8 @@ async def _within(
     config = RunnableConfig(
         run_name=f"{request.node or opened.spec}{request.part}:{first}" + (f"-{last}" if last != first else ""),
         metadata={"archon_node": request.node, "archon_sample": first, "archon_samples": len(indices)},
+        # LangGraph's word for a call whose tokens are no part of `stream_mode="messages"`.
+        tags=["nostream"] if request.hidden else [],
     )
     if timeout is None:
         return await ask(opened, request, indices, config)

@@ -231,7 +231,7 @@ class Client:
         """Ask other models for what this one failed to bring; each answer is recorded as that other model's."""
         for other in self._caller.policies.of(spec).fallbacks:
             failed = [index for index, draw in draws.items() if _calls_for_another(draw.error)]
-            if not failed:
+            if not failed or (job.request.stream is not None and job.request.stream.started):
                 break
             client = self._with(self._caller.without_fallbacks(other))
             for draw in await client.draw(replace(job.request, model=other), failed, gate=job.gate):

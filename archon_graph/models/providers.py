@@ -203,7 +203,12 @@ def _fields_by_name(chat: BaseChatModel) -> dict[str, str]:
 def _open_instance(chat: BaseChatModel, spec: str, sampling: Sampling) -> Opened:
     if isinstance(chat, ScriptedModel):
         return Opened(
-            spec=spec, chat=_uncached(chat), json_mode="scripted" if chat.offers_json else None, takes_seed=True
+            spec=spec,
+            chat=_uncached(chat),
+            # The rest of the sampling is nothing to a script.
+            settings={"stop": list(sampling.stop)} if sampling.stop else {},
+            json_mode="scripted" if chat.offers_json else None,
+            takes_seed=True,
         )
     settings = sampling.settings()
     bound = getattr(chat, "max_tokens", None)
@@ -307,7 +312,7 @@ def _open_provider(provider: str, name: str, spec: str, sampling: Sampling, keys
     else:
         from langchain_together import ChatTogether
 
-        chat = ChatTogether(model=name, **settings)
+        chat = ChatTogether(model=name, stream_usage=True, **settings)
         # Only some of the models served there keep to a schema, and nothing says which.
         offers_json = (chat.profile or {}).get("structured_output", False)
     return Opened(

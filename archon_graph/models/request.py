@@ -15,6 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from archon_graph.models.errors import ModelError
+from archon_graph.models.stream import AnswerStream
 
 ModelLike = str | BaseChatModel
 """A model is named by a spec string (``"openai:gpt-4o"``) or given as a LangChain chat model."""
@@ -58,6 +59,14 @@ class Request:
     schema: Mapping[str, Any] | None = None
     """A JSON schema with a ``title``: the answer shall be a JSON object of this form. Asked for only of
     models that offer it (`Client.offers_json`)."""
+    strict: bool = True
+    """Whether the schema keeps to what providers hold a model to word for word; one of a user's may not."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """Tools that the model may call, in OpenAI's form."""
+    tool_choice: str | None = None
+    """``any`` for a call of some tool, or the name of one; ``None`` leaves it to the model."""
+    parallel_tool_calls: bool | None = None
+    """Whether one answer may call several tools; ``None`` leaves it to the provider."""
     prompt_version: str = ""
     """Identity of the prompt the messages were made from."""
     replicate: int = 0
@@ -67,6 +76,10 @@ class Request:
     part: str = ""
     """For which piece of the node's work, as in ``/2``; it follows the node in the names of calls, and is no more
     part of the identity than that is."""
+    hidden: bool = False
+    """Whether the pieces of its answers are kept from who listens to a graph's tokens; no part of the identity."""
+    stream: AnswerStream | None = field(default=None, compare=False, repr=False)
+    """Takes the pieces of an answer as they come, where one sample is drawn; no part of the identity."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

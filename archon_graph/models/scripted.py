@@ -10,17 +10,19 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from archon_graph.models.errors import ModelFileError, ScriptExhaustedError
@@ -39,6 +41,12 @@ class ScriptedCall:
     """Index of the sample; with the messages it names the call, whatever finishes first."""
     schema: Mapping[str, Any] | None
     """The JSON schema that was asked for, if any."""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    """The tools that may be called, in OpenAI's form."""
+    tool_choice: str | None = None
+    """``any`` for a call of some tool, or the name of one."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer where they appear."""
 
     @property
     def prompt(self) -> str:
@@ -148,8 +156,25 @@ class ScriptedModel(BaseChatModel):
         # Outside the lock: the function may take its time, or ask this very model.
         return self._function(call)
 
-    def _call(self, messages: list[BaseMessage], settings: Mapping[str, Any]) -> tuple[ScriptedCall, Reply]:
-        call = ScriptedCall(tuple(messages), int(settings.get("sample", 0)), settings.get("schema"))
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Tell the script of tools, as other chat models are told of them."""
+        return self.bind(
+            tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs
+        )
+
+    def _call(
+        self, messages: list[BaseMessage], stop: list[str] | None, settings: Mapping[str, Any]
+    ) -> tuple[ScriptedCall, Reply]:
+        call = ScriptedCall(
+            tuple(messages),
+            int(settings.get("sample", 0)),
+            settings.get("schema"),
+            tuple(settings.get("tools") or ()),
+            settings.get("tool_choice"),
+            tuple(stop or ()),
+        )
         return call, self._next_reply(call)
 
     def _message(self, call: ScriptedCall, reply: Reply) -> AIMessage:
@@ -179,11 +204,11 @@ class ScriptedModel(BaseChatModel):
     def _generate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call, reply = self._call(messages, kwargs)
+        call, reply = self._call(messages, stop, kwargs)
         time.sleep(self._seconds())
         message = self._message(call, reply)
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -191,11 +216,11 @@ class ScriptedModel(BaseChatModel):
     async def _agenerate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002
         **kwargs: Any,
     ) -> ChatResult:
-        call, reply = self._call(messages, kwargs)
+        call, reply = self._call(messages, stop, kwargs)
         await asyncio.sleep(self._seconds())
         message = self._message(call, reply)
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -203,11 +228,11 @@ class ScriptedModel(BaseChatModel):
     def _stream(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call, reply = self._call(messages, kwargs)
+        call, reply = self._call(messages, stop, kwargs)
         time.sleep(self._seconds())
         message = self._message(call, reply)
         for chunk in _chunks(message):
@@ -218,11 +243,11 @@ class ScriptedModel(BaseChatModel):
     async def _astream(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002
+        stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call, reply = self._call(messages, kwargs)
+        call, reply = self._call(messages, stop, kwargs)
         await asyncio.sleep(self._seconds())
         message = self._message(call, reply)
         for chunk in _chunks(message):

@@ -109,6 +109,7 @@ def identify(request: Request) -> Identity | None:
         # As it is sent: to a local model with an end to every string and list.
         "schema": bounded_schema(schema) if schema is not None and local else schema,
         "prompt_version": request.prompt_version,
+        **_form_of(request),
     }
     try:
         record = plain(record)
@@ -122,6 +123,18 @@ def identify(request: Request) -> Identity | None:
         model=_digest({name: texts[name] for name in ("provider", "model", "endpoint", "sampling")}),
         label=whole_characters(model.label),
     )
+
+
+def _form_of(request: Request) -> dict[str, Any]:
+    """What a user's form of the answer adds; nothing without one, so that what was recorded before is found."""
+    form: dict[str, Any] = {}
+    if request.schema is not None and not request.strict:
+        form["strict"] = False
+    if request.tools:
+        form["tools"] = [dict(tool) for tool in request.tools]
+        form["tool_choice"] = request.tool_choice
+        form["parallel_tool_calls"] = request.parallel_tool_calls
+    return form
 
 
 def _digest(texts: Mapping[str, str]) -> str:

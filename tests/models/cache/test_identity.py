@@ -27,10 +27,11 @@ from archon_graph.models.errors import ModelFileError, UnknownModelError
 from archon_graph.models.local import catalogue
 from archon_graph.models.local.settings import Settings
 from archon_graph.models.request import Request, Sampling
+from archon_graph.models.stream import AnswerStream
 from tests.models.cache.entries import answers, asked, asking, identity, requests, samplings
 
 # Deliberately not part of it: columns of their own, and records.
-NOT_IN_IDENTITY = {"replicate", "node", "part"}
+NOT_IN_IDENTITY = {"replicate", "node", "part", "hidden", "stream"}
 
 
 def digest(request: Request) -> str:
@@ -46,8 +47,31 @@ def test_every_field_of_a_request_was_decided_on():
         "messages",
         "sampling",
         "schema",
+        "strict",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
         "prompt_version",
     }
+
+
+def test_tools_and_a_loose_schema_make_another_call_and_their_absence_the_same_as_ever():
+    """What was recorded before there were tools is still found; each of their settings counts."""
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+    plain = Request(model="openai:a", messages=(HumanMessage("q"),), schema={"title": "x", "type": "object"})
+    assert set(identify(plain).record) == {  # type: ignore[union-attr]
+        "endpoint", "form", "messages", "model", "prompt_version", "provider", "sampling", "schema",
+    }  # fmt: skip
+    with_tools = replace(plain, tools=(tool,))
+    others = [
+        replace(plain, strict=False),
+        with_tools,
+        replace(with_tools, tool_choice="any"),
+        replace(with_tools, parallel_tool_calls=False),
+        replace(with_tools, tools=(tool, {**tool, "function": {"name": "sub"}})),
+    ]
+    assert len({digest(one) for one in (plain, *others)}) == 1 + len(others)
+    assert digest(replace(plain, hidden=True, stream=AnswerStream(lambda _: None))) == digest(plain)
 
 
 @given(requests)
