@@ -1,7 +1,7 @@
 """``AnswerForm``: what form the caller of a graph wants the answer in: tools it may call, a schema, where it ends.
 
-The form holds for components that answer the user (generators, fusers, revisers). Those that judge keep to their own,
-and see a tool call of a candidate as text.
+The form holds for components that answer the user (generators, fusers, revisers). Those that judge keep to their
+own, and see a tool call of a candidate as text.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AnswerForm:
 
         for what, schema in self._schemas():
             try:
-                validator_for(schema).check_schema(schema)
+                validator_for(schema).check_schema(dict(schema))
             except SchemaError as error:
                 where = "/".join(map(str, error.absolute_path)) or "its root"
                 raise ConfigurationError(f"{what} is not a JSON schema: at {where}: {error.message}") from None

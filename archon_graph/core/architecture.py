@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import RetryPolicy
 
+    from archon_graph.embed import ArchonChat
+
 Question = str | Sequence[MessageLikeRepresentation]
 """What the user asks: a text, or a conversation whose last message is to be answered."""
 
@@ -333,8 +335,24 @@ class Architecture:
         )
 
     @cached_property
-    def _compiled(self) -> compiler.CompiledArchitecture:
+    def compiled(self) -> compiler.CompiledArchitecture:
+        """What `compile` gives without settings, made once."""
         return self.compile()
+
+    def as_chat_model(self, **settings: Any) -> ArchonChat:
+        """It as a LangChain chat model, that fits wherever one does.
+
+        Args:
+            settings: As for `archon_graph.embed.ArchonChat`: ``client``, ``budget``, ``seed``, ...
+
+        Raises:
+            ArchitectureError: A rule is broken.
+        """
+        # The one way up in the layers: whoever has an architecture shall not have to look for its chat model.
+        from archon_graph.embed import ArchonChat
+
+        self.validate()
+        return ArchonChat(architecture=self, **settings)
 
     async def arun(
         self,
@@ -369,7 +387,7 @@ class Architecture:
         """
         check_budget(budget)
         # In version 2 LangGraph does not tell of every node's updates, which nobody listens to here.
-        output = await self._compiled.ainvoke(
+        output = await self.compiled.ainvoke(
             {"messages": as_messages(question)},
             config,
             context={"seed": seed, "client": client, "budget": budget},

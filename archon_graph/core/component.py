@@ -176,7 +176,7 @@ class Component(ABC):
 
     @property
     def writes_one_answer(self) -> bool:
-        """Whether it draws one answer and passes on what that says, so that its words can be shown as they come."""
+        """Whether it draws one answer and passes it on as it is, so that its words can be shown as they come."""
         return False
 
     def summary(self) -> str:

@@ -260,7 +260,9 @@ class NodeContext:
             return None
         fitted = made.message if self.form is FREE else self.form.fitted(made.message)
         if isinstance(fitted, str):
-            self.lose("form", f"the answer does not have the form asked for: {fitted}; {instead}", sample=draw.index)
+            self.lose(
+                "form", f"the answer does not have the form asked for: {fitted}; {instead}", sample=draw.index
+            )
             return None
         return made if fitted is made.message else replace(made, message=fitted)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,6 +46,42 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
         future.cancel()
         ended.wait(_CLEAN_UP_SECONDS)
         raise
+
+
+def iterate_sync(items: AsyncIterator[T]) -> Iterator[T]:
+    """The items of an asynchronous iterator for synchronous code, each as it comes.
+
+    The iterator runs on the background loop. Who stops early cancels it.
+    """
+    if threading.current_thread() is _thread:
+        # As in `run_sync`; here nobody could take an item before the last one has come.
+        yield from _in_own_thread(_listed(items))
+        return
+    ready: SimpleQueue[tuple[T] | BaseException | None] = SimpleQueue()
+
+    async def pump() -> None:
+        try:
+            async for item in items:
+                ready.put((item,))
+        except BaseException as error:
+            ready.put(error)
+            raise
+        ready.put(None)
+
+    future = asyncio.run_coroutine_threadsafe(pump(), _background_loop())
+    # Its error is raised here, and is no news to anybody else.
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        while (got := ready.get()) is not None:
+            if isinstance(got, BaseException):
+                raise got
+            yield got[0]
+    finally:
+        future.cancel()
+
+
+async def _listed(items: AsyncIterator[T]) -> list[T]:
+    return [item async for item in items]
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:

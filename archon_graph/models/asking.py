@@ -75,13 +75,19 @@ async def _as_it_comes(
     """One answer, handed on piece by piece."""
     whole: AIMessageChunk | None = None
     async for piece in opened.chat.astream(messages, config, **settings):
-        # A model that does not stream brings its whole answer as one message that is no chunk.
-        chunk = piece if isinstance(piece, AIMessageChunk) else AIMessageChunk(**piece.model_dump(exclude={"type"}))
+        # A model that does not stream brings its whole answer as one message, whatever the type says.
+        chunk = _as_chunk(piece)
         stream.push(chunk)
         whole = chunk if whole is None else whole + chunk
     if whole is None:
         raise ModelError(f"{opened.spec} answered without choices", model=opened.spec, retryable=True)
     return _as_ai_message(message_chunk_to_message(whole))
+
+
+def _as_chunk(piece: BaseMessage) -> AIMessageChunk:
+    if isinstance(piece, AIMessageChunk):
+        return piece
+    return AIMessageChunk(**{**piece.model_dump(), "type": "AIMessageChunk"})
 
 
 def _offering(request: Request, opened: Opened) -> dict[str, Any]:

@@ -160,9 +160,7 @@ class ScriptedModel(BaseChatModel):
         self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Tell the script of tools, as other chat models are told of them."""
-        return self.bind(
-            tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs
-        )
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], tool_choice=tool_choice, **kwargs)
 
     def _call(
         self, messages: list[BaseMessage], stop: list[str] | None, settings: Mapping[str, Any]
