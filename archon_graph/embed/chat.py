@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing, closing
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
-from langchain_core.callbacks import (
-    AsyncCallbackManager,
-    AsyncCallbackManagerForLLMRun,
-    BaseCallbackHandler,
-    CallbackManagerForLLMRun,
-)
-from langchain_core.callbacks.manager import BaseRunManager
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseCallbackHandler, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
 
-from archon_graph.core import Architecture, Result
+from archon_graph.core import AnswerForm, Architecture, Result
 from archon_graph.core.sync import iterate_sync, run_sync
 from archon_graph.embed.answer import answer_message, last_chunk
 from archon_graph.embed.forms import read_form
-from archon_graph.embed.isolation import inner_callbacks, inner_context
+from archon_graph.embed.isolation import Caller, calling, current_caller, inner_context
 from archon_graph.embed.running import NodeEvent, run_architecture
 from archon_graph.embed.structured import structured
 from archon_graph.models import AnswerStream, Budget, Client, ConfigurationError, Ledger
+
+NODE_EVENT = "archon_node"
+"""Name of the custom event that tells what a node has done."""
 
 
 class ArchonChat(BaseChatModel):
@@ -186,6 +184,72 @@ class ArchonChat(BaseChatModel):
 
     # --- answering --------------------------------------------------------------------------------------
 
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer a conversation, as every chat model does."""
+        caller, config = Caller.of_config(config)
+        with calling(caller):
+            return super().invoke(input, config, stop=stop, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer a conversation, as every chat model does."""
+        caller, config = Caller.of_config(config)
+        with calling(caller):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Answer a conversation piece by piece, as every chat model does."""
+        caller, config = Caller.of_config(config)
+        with closing(
+            cast("Generator[AIMessageChunk]", super().stream(input, config, stop=stop, **kwargs))
+        ) as pieces:
+            while True:
+                # Step by step: between two of them the context is whoever's takes the pieces.
+                with calling(caller):
+                    piece = next(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Answer a conversation piece by piece, as every chat model does."""
+        caller, config = Caller.of_config(config)
+        whole = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, config, stop=stop, **kwargs))
+        async with aclosing(whole) as pieces:
+            while True:
+                with calling(caller):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -193,7 +257,7 @@ class ArchonChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return run_sync(self._whole(messages, stop, run_manager, kwargs))
+        return run_sync(self._whole(messages, stop, Caller.of_run(run_manager), kwargs))
 
     async def _agenerate(
         self,
@@ -202,7 +266,7 @@ class ArchonChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return await self._whole(messages, stop, run_manager, kwargs)
+        return await self._whole(messages, stop, Caller.of_run(run_manager), kwargs)
 
     def _stream(
         self,
@@ -211,11 +275,9 @@ class ArchonChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in iterate_sync(self._pieces(messages, stop, run_manager, kwargs)):
-            generation = ChatGenerationChunk(message=chunk)
-            if run_manager is not None:
-                run_manager.on_llm_new_token(generation.text, chunk=generation)
-            yield generation
+        caller = current_caller() or Caller.of_run(run_manager)
+        for chunk in iterate_sync(self._pieces(messages, stop, caller, kwargs)):
+            yield ChatGenerationChunk(message=chunk)
 
     async def _astream(
         self,
@@ -224,52 +286,44 @@ class ArchonChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for chunk in self._pieces(messages, stop, run_manager, kwargs):
-            generation = ChatGenerationChunk(message=chunk)
-            if run_manager is not None:
-                await run_manager.on_llm_new_token(generation.text, chunk=generation)
-            yield generation
+        caller = current_caller() or Caller.of_run(run_manager)
+        async with aclosing(self._pieces(messages, stop, caller, kwargs)) as pieces:
+            async for chunk in pieces:
+                yield ChatGenerationChunk(message=chunk)
 
     async def _whole(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run_manager: BaseRunManager | None,
-        arguments: dict[str, Any],
+        self, messages: list[BaseMessage], stop: list[str] | None, caller: Caller, arguments: dict[str, Any]
     ) -> ChatResult:
         """The answer at once."""
-        result: Result | None = None
-        async for part in self._parts(messages, stop, run_manager, arguments, stream=False):
-            result = part if isinstance(part, Result) else result
-        assert result is not None  # noqa: S101 - it comes last, or an error is raised
+        async with aclosing(self._parts(messages, stop, caller, arguments, stream=False)) as parts:
+            # No pieces come of it, so the first part is the outcome.
+            result = await anext(parts)
+        assert isinstance(result, Result)  # noqa: S101
         message = answer_message(self.architecture, result)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _pieces(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        run_manager: BaseRunManager | None,
-        arguments: dict[str, Any],
-    ) -> AsyncIterator[AIMessageChunk]:
+        self, messages: list[BaseMessage], stop: list[str] | None, caller: Caller, arguments: dict[str, Any]
+    ) -> AsyncGenerator[AIMessageChunk]:
         """The answer piece by piece: the last one carries what is known only at the end."""
         shown = ""
-        async for part in self._parts(messages, stop, run_manager, arguments, stream=True):
-            if isinstance(part, Result):
-                yield last_chunk(answer_message(self.architecture, part), shown, part)
-            else:
-                shown += str(part.text)
-                yield part
+        async with aclosing(self._parts(messages, stop, caller, arguments, stream=True)) as parts:
+            async for part in parts:
+                if isinstance(part, Result):
+                    yield last_chunk(answer_message(self.architecture, part), shown, part)
+                else:
+                    shown += str(part.text)
+                    yield part
 
     async def _parts(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
-        run_manager: BaseRunManager | None,
+        caller: Caller,
         arguments: dict[str, Any],
         *,
         stream: bool,
-    ) -> AsyncIterator[AIMessageChunk | Result]:
+    ) -> AsyncGenerator[AIMessageChunk | Result]:
         """Pieces of the answer as they are written, if wanted, and at the end the outcome of the run."""
         form, seed = self._form_and_seed(arguments, stop)
         parts: asyncio.Queue[AIMessageChunk | NodeEvent | None] = asyncio.Queue()
@@ -284,17 +338,18 @@ class ArchonChat(BaseChatModel):
                     "form": form,
                     "stream": AnswerStream(parts.put_nowait) if stream else None,
                 },
-                callbacks=inner_callbacks(run_manager, self.listeners),
+                callbacks=caller.inner_callbacks(self.listeners),
                 on_node=parts.put_nowait,
             ),
             context=inner_context(),
         )
         run.add_done_callback(lambda _: parts.put_nowait(None))
-        tell = _teller(run_manager)
+        write = _writer()
         try:
             while (part := await parts.get()) is not None:
                 if isinstance(part, NodeEvent):
-                    await tell(part)
+                    write({NODE_EVENT: part.to_dict()})
+                    await caller.tell(NODE_EVENT, part.to_dict())
                 elif part.content:
                     # What else a provider puts into a piece is told of the whole answer, at the end.
                     yield AIMessageChunk(content=part.content)
@@ -304,35 +359,22 @@ class ArchonChat(BaseChatModel):
                 run.cancel()
                 await asyncio.wait([run])
 
-    def _form_and_seed(self, arguments: dict[str, Any], stop: list[str] | None) -> tuple[Any, int]:
+    def _form_and_seed(self, arguments: dict[str, Any], stop: list[str] | None) -> tuple[AnswerForm, int]:
         own = {"temperature": self.temperature, "top_p": self.top_p, "max_tokens": self.max_tokens}
         # LangChain hands on what it read itself.
         given = {name: value for name, value in arguments.items() if name not in {"stream", "model"}}
         seed = given.pop("seed", None)
         if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
             raise ConfigurationError(f"seed must be a whole number, got {seed!r:.80}")
-        form = read_form(
-            {**{name: one for name, one in own.items() if one is not None}, **given}, stop or self.stop
-        )
-        return form, self.seed if seed is None else seed
+        own = {name: value for name, value in own.items() if value is not None}
+        return read_form({**own, **given}, stop or self.stop), self.seed if seed is None else seed
 
 
-def _teller(run_manager: BaseRunManager | None) -> Callable[[NodeEvent], Any]:
-    """Tells who listens what a node has done: callback handlers, and the stream of a LangGraph graph around."""
+def _writer() -> Callable[[Any], Any]:
+    """Writes into the stream of custom events of the LangGraph graph around, if there is one."""
     from langgraph.config import get_stream_writer
 
     try:
-        write = get_stream_writer()
-    except Exception:  # noqa: BLE001 - outside of a graph, which it says in several ways
-        write = None
-    handlers = run_manager.handlers if run_manager is not None else []
-    manager = AsyncCallbackManager(handlers=handlers, inheritable_handlers=[])
-
-    async def tell(event: NodeEvent) -> None:
-        data = event.to_dict()
-        if write is not None:
-            write({"archon_node": data})
-        if handlers and run_manager is not None:
-            await manager.on_custom_event("archon_node", data, run_id=run_manager.run_id)
-
-    return tell
+        return get_stream_writer()
+    except (RuntimeError, KeyError):  # outside of a graph
+        return lambda _: None
