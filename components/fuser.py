@@ -63,13 +63,13 @@ class Fuser(ModelComponent):
 
     async def run(self, context: NodeContext) -> Sequence[Candidate]:
         """Write the fused answers; fall back to the best candidate if none says anything."""
-        version = self.prompt_identity
+        version, form = self.prompt_identity, context.form.after(one.message for one in context.candidates)
         if context.form.tools:
             version = f"{version}+{form_words().identity}"
         draws = await context.draw(
-            self, self._messages(context), samples=self.samples, prompt_version=version, answer=True
+            self, self._messages(context), samples=self.samples, prompt_version=version, form=form
         )
-        answers = [context.answer(self, draw, parents=context.candidates) for draw in draws]
+        answers = [context.answer(self, draw, form=form, parents=context.candidates) for draw in draws]
         fused = [answer for answer in answers if answer is not None]
         if not fused:
             best = context.candidates[0]

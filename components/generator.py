@@ -82,7 +82,7 @@ class Generator(ModelComponent):
         while wanted := self._wanted(candidates, drawn):
             try:
                 draws = await context.draw(
-                    self, messages, first=drawn, samples=wanted, prompt_version=version, answer=True
+                    self, messages, first=drawn, samples=wanted, prompt_version=version, form=context.form
                 )
             except ModelError as error:
                 if not candidates:
@@ -90,7 +90,7 @@ class Generator(ModelComponent):
                 context.lose_to(error, f"the {len(candidates)} answers drawn before are passed on")
                 break
             drawn += wanted
-            answers = [context.answer(self, draw) for draw in draws]
+            answers = [context.answer(self, draw, form=context.form) for draw in draws]
             candidates.extend(answer for answer in answers if answer is not None)
         else:
             if drawn < self.samples:

@@ -62,8 +62,8 @@ class Reviser(ModelComponent):
         number, candidate = item
         draft = show_candidates([candidate], around=conversation_text(context.question))
         messages = with_task(context.question, self.words.render("task", draft=draft))
-        [draw] = await context.draw(self, messages, answer=True)
-        revised = context.answer(
-            self, draw, parents=[candidate], number=number, instead=f"{candidate.id} stays as it is"
-        )
+        form = context.form.after([candidate.message])
+        [draw] = await context.draw(self, messages, form=form)
+        kept = f"{candidate.id} stays as it is"
+        revised = context.answer(self, draw, form=form, parents=[candidate], number=number, instead=kept)
         return candidate if revised is None else revised

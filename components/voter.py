@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, replace
 from typing import ClassVar
@@ -17,8 +18,9 @@ class Voter(Component):
     """Groups the candidates by their final answer and passes on one of each of the largest groups.
 
     The largest group comes first; of groups of one size, the one whose first member came first. A group is
-    represented by its first member, passed on as it is with its share of the votes as its ``score``. Candidates
-    without a final answer do not vote. If none has one, the first candidates are passed on, and it is recorded.
+    represented by its first member, passed on as it is with its share of the votes as its ``score``. A candidate
+    that calls tools votes for its calls. Candidates without a final answer do not vote. If none has one, the
+    first candidates are passed on, and it is recorded.
 
     Model calls: none.
 
@@ -39,7 +41,7 @@ class Voter(Component):
         groups: dict[str, list[Candidate]] = {}
         silent = 0
         for candidate in context.candidates:
-            answer = extract_answer(candidate.content, self.answers)
+            answer = _calls(candidate) or extract_answer(candidate.content, self.answers)
             if answer is None:
                 silent += 1
             else:
@@ -78,3 +80,9 @@ class Voter(Component):
         """What is voted on, and how many are kept."""
         parts = [self.answers if self.answers != "auto" else "", f"top {self.top_k}" if self.top_k > 1 else ""]
         return ", ".join(filter(None, parts))
+
+
+def _calls(candidate: Candidate) -> str:
+    """The candidate's tool calls as a text that is equal for equal calls; empty if it makes none."""
+    calls = [[call["name"], call["args"]] for call in candidate.message.tool_calls]
+    return f"calls {json.dumps(calls, sort_keys=True, ensure_ascii=False)}" if calls else ""

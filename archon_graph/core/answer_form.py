@@ -87,6 +87,15 @@ class AnswerForm:
         """Whether any text will do, so that pieces of it can be shown before it is whole."""
         return self.schema is None and self.tool_choice is None
 
+    def after(self, parents: Iterable[AIMessage]) -> AnswerForm:
+        """The form of an answer that is made from these: where all of them call tools, so does it.
+
+        A model that merges calls likes to write about them instead, and the caller's loop would end there.
+        """
+        if not self.tools or self.tool_choice is not None or not all(parent.tool_calls for parent in parents):
+            return self
+        return replace(self, tool_choice="any")
+
     def of_request(self, request: Request, *, offers_json: bool) -> Request:
         """The request with the form asked for: as the model offers it, or in words where it does not."""
         messages: Sequence[BaseMessage] = request.messages

@@ -91,7 +91,7 @@ class NodeContext:
         first: int = 0,
         schema: Mapping[str, Any] | None = None,
         prompt_version: str | None = None,
-        answer: bool = False,
+        form: AnswerForm | None = None,
     ) -> list[Draw]:
         """Ask the component's model.
 
@@ -106,8 +106,8 @@ class NodeContext:
             schema: JSON schema the answer shall keep to; used where the model offers it (see `wants_json`).
             prompt_version: Identity of the prompt that the messages were made from, by which recorded answers
                 are found: the component's by default; empty for messages without a word of it.
-            answer: Whether what is drawn answers the user, and shall have the form that was asked for (`form`).
-                A single one may be shown as it comes, if this node's answer is the graph's.
+            form: Given where what is drawn answers the user: the form it shall have (`NodeContext.form`). A single
+                one may be shown as it comes, if this node's answer is the graph's.
 
         Returns:
             The draws that succeeded, in order of their indices; at least one. The others are recorded as
@@ -127,8 +127,8 @@ class NodeContext:
             part=self._part,
             hidden=self._hidden,
         )
-        if answer:
-            request = await self._as_answer(request, samples)
+        if form is not None:
+            request = await self._as_answer(request, form, samples)
         start = self.first_sample + first
         indices = range(start, start + samples)
         draws = await self._client.draw(request, indices, gate=self._gate)
@@ -147,9 +147,8 @@ class NodeContext:
                 self.lose(error.kind, str(error), sample=draw.index)
         return [draw for draw in draws if draw.error is None]
 
-    async def _as_answer(self, request: Request, samples: int) -> Request:
+    async def _as_answer(self, request: Request, form: AnswerForm, samples: int) -> Request:
         """The request for an answer to the user."""
-        form = self.form
         if form is not FREE:
             wants_json = form.schema is not None and await self._client.offers_json(
                 request.model, request.sampling
@@ -238,6 +237,7 @@ class NodeContext:
         component: ModelComponent,
         draw: Draw,
         *,
+        form: AnswerForm,
         parents: Sequence[Candidate] = (),
         number: int | None = None,
         instead: str = "it was dropped",
@@ -247,6 +247,7 @@ class NodeContext:
         Args:
             component: Whose model was asked.
             draw: What it said.
+            form: The form that was asked for.
             parents: The candidates it was made from.
             number: What tells it from the node's other candidates.
             instead: What is done if it is none; for the record.
@@ -258,7 +259,7 @@ class NodeContext:
         if is_empty(made.message):
             self.lose("empty", f"the model gave an empty answer; {instead}", sample=draw.index)
             return None
-        fitted = made.message if self.form is FREE else self.form.fitted(made.message)
+        fitted = made.message if form is FREE else form.fitted(made.message)
         if isinstance(fitted, str):
             self.lose(
                 "form", f"the answer does not have the form asked for: {fitted}; {instead}", sample=draw.index

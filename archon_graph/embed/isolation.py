@@ -1,9 +1,9 @@
 """What of a caller's LangChain surroundings reaches the calls inside an architecture, and what does not.
 
-The caller sees one model: one start, one stream of tokens, one sum of usage. The calls inside are of interest to
-who traces, and to nobody else: a handler that counts tokens would count them twice, and one that shows tokens would
-show the drafts. (A LangGraph graph looks for its parent in the same surroundings, and would take itself for a
-subgraph.)
+The caller sees one model: one start, one stream of tokens, one sum of usage. The calls inside are of interest
+to who traces, and to nobody else: a handler that counts tokens would count them twice, and one that shows tokens
+would show the drafts. (A LangGraph graph looks for its parent in the same surroundings, and would take itself for
+a subgraph.)
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from archon_graph.models.providers import Opened, seed_of, with_settings
 from archon_graph.models.request import Request
 from archon_graph.models.scripted import ScriptedModel
 from archon_graph.models.stream import AnswerStream
+from archon_graph.models.written_calls import call_schema, read_calls, with_tools_told
 
 
 class Reply(NamedTuple):
@@ -39,14 +40,21 @@ async def ask(opened: Opened, request: Request, indices: Sequence[int], config: 
         The replies, for the first of the indices: a provider may send fewer than were asked for, but at least one.
     """
     schema = request.schema if opened.json_mode is not None else None
-    settings = dict(opened.settings)
+    settings, stream = dict(opened.settings), request.stream
     if opened.takes_seed:
         settings["seed"] = seed_of(request.replicate, indices[0])
     if isinstance(opened.chat, ScriptedModel):
         settings |= {"sample": indices[0], "schema": schema}
     messages: list[BaseMessage] = list(request.messages)
-    if request.tools:
+    if opened.writes_calls and request.tools:
+        # Its text may turn out to be a call.
+        stream = None
+    if opened.writes_calls and request.tools and request.tool_choice is not None:
+        messages = with_tools_told(messages, request.tools, request.tool_choice)
+        schema = call_schema(request.tools, request.tool_choice)
+    elif request.tools:
         settings |= _offering(request, opened)
+        schema = None if opened.writes_calls else schema
     if schema is not None and opened.json_mode == "with_structured_output" and not request.tools:
         # The schema's own way of the provider: native JSON or a forced tool call.
         chat = with_settings(opened.chat, settings)
@@ -58,10 +66,12 @@ async def ask(opened: Opened, request: Request, indices: Sequence[int], config: 
         settings |= _asking_for(form, opened.chat, strict=request.strict)
     if len(indices) > 1:
         answers = await _several(opened, messages, len(indices), config, settings)
-    elif request.stream is not None:
-        answers = [await _as_it_comes(opened, messages, config, settings, request.stream)]
+    elif stream is not None:
+        answers = [await _as_it_comes(opened, messages, config, settings, stream)]
     else:
         answers = [_as_ai_message(await opened.chat.ainvoke(messages, config, **settings))]
+    if opened.writes_calls and request.tools:
+        return [Reply(read_calls(message, request.tools), None) for message in answers]
     return [Reply(message, _json_object(str(message.text)) if schema is not None else None) for message in answers]
 
 

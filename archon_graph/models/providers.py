@@ -65,6 +65,8 @@ class Opened:
     """Most tokens of an answer where the request says nothing else; ``None`` if nothing bounds it."""
     bounds_json: bool = False
     """Whether schemas are sent with an end to every string and list; see `bounded_schema`."""
+    writes_calls: bool = False
+    """Whether it writes tool calls as text, which nobody else reads; see `written_calls`."""
     takes_seed: bool = False
     """Whether a call takes a ``seed``, which makes a sample repeatable."""
     turn: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext
@@ -277,6 +279,7 @@ def _open_local(name: str, spec: str, sampling: Sampling) -> Opened:
         chat=chat,
         json_mode="response_format",
         bounds_json=True,
+        writes_calls=True,
         takes_seed=True,
         max_tokens=int(settings["max_tokens"]),
         turn=lambda: local.turn(endpoint.sha256),

@@ -1,0 +1,1 @@
+"""Architectures inside other software."""
