@@ -54,6 +54,7 @@ class ArchonChat(BaseChatModel):
         top_p: Share of the probability mass that they are sampled from, over their own.
         max_tokens: Most tokens of an answer, over their own.
         stop: Strings that end an answer, where a call gives none.
+        streaming: Stream where ``invoke`` is called, too, for handlers that show tokens.
         listeners: Handlers that hear of every call inside, besides the caller's tracers.
 
     Raises:
@@ -72,6 +73,7 @@ class ArchonChat(BaseChatModel):
     top_p: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
+    streaming: bool = False
     listeners: list[BaseCallbackHandler] = Field(default_factory=list, exclude=True)
 
     @classmethod
