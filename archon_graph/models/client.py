@@ -81,11 +81,27 @@ class Client:
         self._strict = replay == "strict"
         self.prices = prices if isinstance(prices, Prices) else Prices(prices)
         """What models cost."""
+        self._policies = dict(policies or {})
         self._opener = Opener(Keys(keys, env_file=env_file))
         self._caller = Caller(self._opener, Policies(policies), self.prices)
         if budget is not None:
             self._caller = self._caller.within(budget if isinstance(budget, Ledger) else Ledger(budget))
         self._facts: dict[str, bool] = {}
+
+    @property
+    def policies(self) -> dict[str, ModelPolicy | Mapping[str, Any]]:
+        """How models are treated, as it was given; a copy, to make another client with."""
+        return dict(self._policies)
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it answers from the cache alone."""
+        return self._strict
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether its calls are paid from a budget of its own, or from one that it shares."""
+        return bool(self._caller.ledgers)
 
     def within(self, budget: Budget | Ledger) -> Client:
         """The same client, whose calls are paid from this budget, too."""

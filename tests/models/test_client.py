@@ -8,6 +8,7 @@ import copy
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableParallel
 
 from archon_graph.models import (
+    Budget,
     Client,
     ConfigurationError,
     MissingKeyError,
     ModelError,
+    ModelPolicy,
     Request,
     Sampling,
     ScriptedModel,
@@ -481,3 +484,22 @@ def test_one_client_serves_threads_and_event_loops():
     for thread in threads:
         thread.join()
     assert answers == ["x"] * 60
+
+
+def test_a_client_tells_what_another_one_like_it_needs(tmp_path: Path):
+    """For workers elsewhere: they get the policies, and neither a replay nor a budget can be handed out."""
+    given: dict[str, Any] = {"custom:m": ModelPolicy(attempts=2), "*": {"timeout": 5}}
+    client = Client(policies=given, cache=tmp_path / "kept.sqlite")
+    assert client.policies == given
+    client.policies.clear()
+    assert client.policies == given, "what is told is a copy"
+    assert (client.is_replay, client.has_budget) == (False, False)
+    paying = client.within(Budget(calls=1))
+    assert (paying.has_budget, paying.policies) == (True, given)
+    assert not client.has_budget
+    client.close()
+    replay = Client(cache=tmp_path / "kept.sqlite", replay="strict")
+    assert replay.is_replay
+    replay.close()
+    with pytest.raises(AttributeError):
+        client.policies = {}  # type: ignore[misc]

@@ -105,7 +105,7 @@ def open_asker(
         budget=spec.budget_per_question,
         settings=WorkerSettings.here(
             cache=kept if cache is None else cache,
-            policies=client._caller.policies._given,  # noqa: SLF001 - as they were given: limits hold locks
+            policies=client.policies,
             prices=client.prices,
         ),
         models=_models(spec),
@@ -119,9 +119,9 @@ def _see_it_travels(client: Client) -> None:
     Raises:
         ExecutorError: It replays strictly, or has a budget of its own.
     """
-    if client._strict or isinstance(client.cache, Tape):  # noqa: SLF001 - it is told by nothing else
+    if client.is_replay or isinstance(client.cache, Tape):
         raise ExecutorError("a replay calls no model, so there is nothing to hand out: leave the executor out")
-    if client._caller.ledgers:  # noqa: SLF001 - as above
+    if client.has_budget:
         raise ExecutorError(
             "the client has a budget of its own, which workers in other processes would not know of; give the "
             "budget to the study instead: StudySpec(budget=...)"
