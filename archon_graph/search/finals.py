@@ -162,21 +162,26 @@ class Finals:
 
 
 def finalists_of(trials: Sequence[Trial], most: int, single: str | None) -> list[str]:
-    """The fingerprints of the trials that are scored again: the best that answered every question.
+    """The fingerprints of the trials that are scored again: those with the highest scores, or estimates of them.
 
-    The best single model is always among them, so that it can win.
+    A trial that racing stopped takes part by its estimate, see `archon_graph.search.racing`: who is behind on the
+    search questions need not be on others, and now and then it is the truly best one. The best single model is
+    always among the finalists, so that it can win.
 
     Args:
         trials: All trials.
         most: How many, the single model not counted if it is not one of the best.
         single: The fingerprint of the best single model.
     """
-    complete = [trial for trial in trials if trial.status == "complete" and trial.score is not None]
+    known = [trial for trial in trials if trial.status != "failed" and trial.score is not None]
+    # What was measured to the end is known better than by an estimate of the same architecture.
+    whole = {trial.fingerprint for trial in known if trial.status == "complete"}
+    known = [trial for trial in known if trial.status == "complete" or trial.fingerprint not in whole]
     ranked = sorted(
-        complete, key=lambda trial: (-(trial.score or 0.0), trial.cost.calls if trial.cost else 0.0, trial.number)
+        known, key=lambda trial: (-(trial.score or 0.0), trial.cost.calls if trial.cost else 0.0, trial.number)
     )
     # The best come first: `ascending` once kept the worst.
     chosen = list(dict.fromkeys(trial.fingerprint for trial in ranked))[:most]
-    if single is not None and single not in chosen and any(trial.fingerprint == single for trial in complete):
+    if single is not None and single not in chosen and any(trial.fingerprint == single for trial in known):
         chosen.append(single)
     return chosen

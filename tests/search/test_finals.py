@@ -6,15 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archon_graph.models import Usage
-from archon_graph.search import Cost, Point, Trial
+from archon_graph.search import Cost, Point, RacingRule, Trial
 from archon_graph.search.baselines import BEST_OF_N, SELF_CONSISTENCY, SINGLE, equal_cost_baselines
 from archon_graph.search.finals import finalists_of
+from archon_graph.search.racing import estimate_score
 from archon_graph.search.store import StudyStore
+from tests.scripts import load
 from tests.search.studying import Models, spec, study
 
 
@@ -41,10 +44,13 @@ def trial(number: int, score: float | None, **settings: Any) -> Trial:
     return Trial(**{**made, **settings})
 
 
-@given(st.lists(st.none() | st.floats(0, 1), max_size=12), st.integers(1, 5))
-def test_known_failure_2_the_best_are_kept(scores: list[float | None], most: int):
-    """None that is left out did better than one that is in."""
-    trials = [trial(number, score) for number, score in enumerate(scores, start=1)]
+@given(st.lists(st.tuples(st.none() | st.floats(0, 1), st.booleans()), max_size=12), st.integers(1, 5))
+def test_known_failure_2_the_best_are_kept(ends: list[tuple[float | None, bool]], most: int):
+    """None that is left out did better than one that is in, whether it was stopped or not."""
+    trials = [
+        trial(number, score, **({"status": "dropped"} if dropped and score is not None else {}))
+        for number, (score, dropped) in enumerate(ends, start=1)
+    ]
     chosen = set(finalists_of(trials, most, None))
     known = [each for each in trials if each.score is not None]
     assert len(chosen) == min(most, len(known))
@@ -58,9 +64,49 @@ def test_of_equal_ones_the_cheapest_then_the_first():
     assert finalists_of(trials, 3, None) == ["t4", "t2", "t3"]
 
 
-def test_estimates_are_no_scores():
-    """A trial that was dropped did not answer every question."""
-    assert finalists_of([trial(1, 0.9, status="dropped"), trial(2, 0.1)], 2, None) == ["t2"]
+def test_a_trial_that_was_stopped_takes_part_by_its_estimate():
+    """It was behind on these questions, which the best one can be as well."""
+    trials = [trial(1, 0.9), trial(2, 0.7), trial(3, 0.8, status="dropped", asked=10, questions=40, against=1)]
+    assert finalists_of(trials, 2, None) == ["t1", "t3"]
+    assert finalists_of(trials, 3, None) == ["t1", "t3", "t2"]
+    assert finalists_of([trial(1, None, status="failed"), *trials], 1, None) == ["t1"]
+
+
+def test_a_whole_score_is_better_than_an_estimate_of_the_same_architecture():
+    trials = [trial(1, 0.3), trial(2, 0.5), trial(3, 0.9, status="dropped", fingerprint="t1")]
+    assert finalists_of(trials, 1, None) == ["t2"]
+    assert finalists_of(trials, 2, None) == ["t2", "t1"]
+
+
+def test_the_truly_best_is_a_finalist_more_often_for_it():
+    """Studies of 40 trials, raced one after the other against the best so far, with 120 questions."""
+    racing, random, questions, studies = load("racing"), np.random.default_rng(4), 120, 200
+    accuracies = racing.spread(random, studies, 0.35, 0.60, 0.62)
+    scores, every, incumbents = (
+        racing.scores(random, accuracies, questions),
+        np.arange(studies),
+        np.zeros(studies, int),
+    )
+    ended: list[list[Trial]] = [[] for _ in every]
+    for number in range(scores.shape[1]):
+        mine, theirs = scores[:, number], scores[every, incumbents]
+        asked = RacingRule().race(mine, theirs) if number else np.full(studies, questions)
+        for place, seen in enumerate(asked):
+            told = estimate_score(mine[place, :seen].tolist(), theirs[place].tolist(), questions=questions).mean
+            status = "complete" if seen == questions else "dropped"
+            ended[place].append(trial(number, told, status=status))
+        better = mine.mean(axis=1) > theirs.mean(axis=1)
+        incumbents = np.where((asked == questions) & better, number, incumbents)
+    best = [f"t{number}" for number in accuracies.argmax(axis=1)]
+
+    def found(status: set[str]) -> float:
+        kept = [[each for each in trials if each.status in status] for trials in ended]
+        pairs = zip(best, kept, strict=True)
+        return float(np.mean([name in finalists_of(trials, 5, None) for name, trials in pairs]))
+
+    with_stopped, finished = found({"complete", "dropped"}), found({"complete"})
+    assert with_stopped > finished + 0.05
+    assert with_stopped > 0.8, (with_stopped, finished)
 
 
 def test_equal_architectures_are_one_finalist():
