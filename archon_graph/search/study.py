@@ -98,7 +98,7 @@ class Study:
         within any limit. Of equal ones the cheapest.
 
         Raises:
-            ConfigurationError: No trial is within the limits; names the cheapest.
+            ConfigurationError: No trial is within the limits; names the cheapest, or the cost that is not known.
         """
         limits = {"calls": max_calls, "tokens": max_tokens, "money": max_money, "seconds": max_seconds}
         given = {unit: most for unit, most in limits.items() if most is not None}
@@ -130,13 +130,28 @@ class Study:
         )
 
     def _nothing_within(self, complete: list[Trial], given: dict[str, float]) -> str:
-        told = " and ".join(f"{most:g} {unit}" for unit, most in given.items()) or "no limit"
         if not complete:
             return f"no trial of {self.directory} has answered every question yet; go on with the search first"
-        unit = next(iter(given), "calls")
-        known = [cost for trial in complete if trial.cost and (cost := trial.cost.of(unit)) is not None]
-        least = f"the cheapest takes {min(known):g} {unit} a question" if known else f"{unit} are not known of any"
-        return f"no trial of {self.directory} is within {told}; {least}"
+        told = " and ".join(_amount(most, unit) for unit, most in given.items()) or "no limit"
+        # Only what is in the way is told: a limit that some trial keeps is not, by itself.
+        hints = []
+        for unit, most in given.items():
+            known = [cost for trial in complete if trial.cost and (cost := trial.cost.of(unit)) is not None]
+            if not known:
+                hints.append(f"how {_MUCH[unit]} a question takes is not known of any trial")
+            elif min(known) > most:
+                hints.append(f"the cheapest takes {_amount(min(known), unit)} a question")
+        hints = hints or ["each limit is kept by some trial, and no trial keeps all of them"]
+        return f"no trial of {self.directory} is within {told} a question; {', and '.join(hints)}"
+
+
+_MUCH = {"calls": "many calls", "tokens": "many tokens", "money": "much money", "seconds": "many seconds"}
+
+
+def _amount(value: float, unit: str) -> str:
+    """So much of a cost, in words."""
+    name = "USD" if unit == "money" else unit.removesuffix("s") if value == 1 else unit
+    return f"{value:,.10g} {name}"
 
 
 def _within(trial: Trial, unit: str, most: float) -> bool:

@@ -308,8 +308,8 @@ def test_the_best_within_a_budget(command: Command, model: ScriptedModel):
     ("arguments", "told"),
     [
         (["nowhere"], "nowhere holds neither a study nor an evaluation"),
-        (["one", "--max-calls", "0.5"], "the cheapest takes 1 calls a question"),
-        (["one", "--max-money", "1"], "money are not known of any"),
+        (["one", "--max-calls", "0.5"], "the cheapest takes 1 call a question"),
+        (["one", "--max-money", "1"], "how much money a question takes is not known of any trial"),
         (["one", "--save", "best.txt"], "its ending has to be .yaml or .json"),
         (["log", "--max-calls", "3"], "only of a study something can be picked"),
     ],

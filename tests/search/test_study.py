@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 
 from archon_graph import Architecture
 from archon_graph.models import Budget, ConfigurationError, Usage, providers
-from archon_graph.search import STRATEGIES, Progress, Study, find_strategy
+from archon_graph.search import STRATEGIES, Cost, Progress, Study, find_strategy
 from archon_graph.search.evaluating import UnansweredError
 from archon_graph.search.findings import PRUNED, WINNER
 from archon_graph.search.store import StudyStore
@@ -84,12 +84,50 @@ def test_the_best_architecture_within_limits(done: Done):
         best = max(within, key=lambda trial: trial.score or 0.0)
         taken = done.study.best(max_calls=most).fingerprint
         assert best.score == next(trial.score for trial in within if trial.fingerprint == taken)
-    with pytest.raises(
-        ConfigurationError, match=r"no trial of .* is within 0.5 calls; the cheapest takes 1 calls"
-    ):
-        done.study.best(max_calls=0.5)
-    with pytest.raises(ConfigurationError, match="money are not known of any"):
-        done.study.best(max_money=1.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_calls": 0.5}, "within 0.5 calls a question; the cheapest takes 1 call a question"),
+        ({"max_tokens": 1}, "within 1 token a question; the cheapest takes 40 tokens a question"),
+        ({"max_seconds": 0.25}, "within 0.25 seconds a question; the cheapest takes 1 second a question"),
+        ({"max_money": 1}, "within 1 USD a question; how much money a question takes is not known of any trial"),
+        (
+            {"max_calls": 5, "max_money": 0.1},
+            "within 5 calls and 0.1 USD a question; how much money a question takes is not known of any trial",
+        ),
+        (
+            {"max_calls": 0, "max_tokens": 2},
+            (
+                "within 0 calls and 2 tokens a question; the cheapest takes 1 call a question, and the cheapest "
+                "takes 40 tokens a question"
+            ),
+        ),
+        (
+            {"max_calls": 1, "max_seconds": 1},
+            (
+                "within 1 call and 1 second a question; each limit is kept by some trial, and no trial keeps all "
+                "of them"
+            ),
+        ),
+    ],
+)
+def test_where_nothing_is_within_the_limits_it_is_told_why(
+    done: Done, monkeypatch: pytest.MonkeyPatch, limits: dict[str, float], told: str
+):
+    """Of each cost in its own words: the one that no trial keeps, or that is not known."""
+    costs = [
+        Cost(calls=1.0, tokens=1_200.0, money=None, seconds=2.0),
+        Cost(calls=3.0, tokens=40.0, money=None, seconds=1.0),
+    ]
+    complete = next(trial for trial in done.study.trials if trial.status == "complete")
+    trials = tuple(replace(complete, cost=cost) for cost in costs)
+    ended = Study(done.study.directory)
+    monkeypatch.setattr(ended, "findings", replace(ended.findings, trials=trials))
+    with pytest.raises(ConfigurationError) as error:
+        ended.best(**limits)
+    assert str(error.value) == f"no trial of {ended.directory} is {told}"
 
 
 def test_the_front_holds_what_nothing_beats_in_score_and_cost(done: Done):
