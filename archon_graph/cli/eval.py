@@ -203,29 +203,49 @@ class _Asked:
             name: attempt(lambda arch=arch: load_architecture(arch, model=self._model))  # type: ignore[misc]
             for name, arch in zip(attempt(lambda: _names(self._archs)) or self._archs, self._archs, strict=True)
         }
-        benchmark = attempt(self._load_benchmark)
+        benchmark = self._load_benchmark(attempt)
         attempt(lambda: self._check_baseline([*loaded]))
         attempt(self._check_report)
         client = attempt(lambda: open_client(**one_place(self._client)))
         architectures = {name: each for name, each in loaded.items() if each is not None}
         if problems:
             # What else is wrong is found now, too, and not at the next attempt.
+            if not architectures and self._model is not None:
+                # No architecture could be loaded that would have shown what is wrong with the model.
+                stand_in = attempt(lambda: load_architecture("single", model=self._model))
+                architectures = {} if stand_in is None else {"--model": stand_in}
             through = client if client is not None else Client()
             found = run_sync(find_problems(architectures, benchmark, through, budgets=self._budgets))
             through.close()
             raise_all([*problems, *found])
+        assert benchmark is not None  # noqa: S101 - there was no problem
         return architectures, benchmark, client
 
-    def _load_benchmark(self) -> Benchmark:
+    def _load_benchmark(self, attempt: Callable[[Callable[[], Any]], Any]) -> Benchmark | None:
+        """The part of the benchmark that was asked for, as far as it can be had.
+
+        Data, conditions and split are looked at one after the other, so that a mistake in one hides none in the
+        next.
+        """
         from archon_graph.evals import load_benchmark
 
-        given = {**self._benchmark}
-        try:
-            return load_benchmark(given.pop("name"), where=_conditions(given.pop("where")), **given)
-        except ConfigurationError:
-            raise
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+        given = self._benchmark
+        whole: Benchmark | None = attempt(lambda: _told(lambda: load_benchmark(given["name"], path=given["path"])))
+        conditions = attempt(lambda: _conditions(given["where"]))
+        if whole is None:
+            return None
+        part: Benchmark | None = None if conditions is None else whole
+        if conditions:
+            part = attempt(lambda: _told(lambda: whole.where(conditions)))
+        if given["split"] is not None:
+            # Where the conditions are wrong, the whole tells at least whether there is such a split.
+            base = whole if part is None else part
+            split = attempt(lambda: _told(lambda: base.in_split(given["split"])))
+            part = None if part is None else split
+        if part is None:
+            # Answers of one kind are scored the same, whichever items were meant.
+            return whole if len({item.kind for item in whole.items}) == 1 else None
+        return part if given["limit"] is None else part.sample(given["limit"])
 
     def _check_baseline(self, names: Sequence[str]) -> None:
         from archon_graph.evals.comparison import check_baseline
@@ -247,6 +267,16 @@ def _names(archs: Sequence[str]) -> list[str]:
     stems = [Path(arch).stem for arch in archs]
     # Two files of one name are told apart by their folders.
     return [arch if stems.count(stem) > 1 else stem for arch, stem in zip(archs, stems, strict=True)]
+
+
+def _told(load: Callable[[], Any]) -> Any:
+    """What is loaded; what is wrong with it is told with everything else that is wrong."""
+    try:
+        return load()
+    except ConfigurationError:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _conditions(where: Sequence[str] | None) -> dict[str, Any]:

@@ -114,6 +114,44 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_called(command: Command
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (
+            # The condition hides nothing of the data.
+            ["single", "--benchmark", "lines.jsonl", "--where", "level", "--split", "serch"],
+            ["--where takes KEY=VALUE", "lines.jsonl:1: "],
+        ),
+        (
+            ["single", "--benchmark", "questions.jsonl", "--where", "level", "--split", "serch"],
+            ["--where takes KEY=VALUE", "did you mean 'search'?"],
+        ),
+        (
+            ["single", "--benchmark", "questions.jsonl", "--where", "level=5", "--split", "serch"],
+            ["no item of questions has the metadata 'level'", "did you mean 'search'?"],
+        ),
+        (
+            # Nor does the one architecture hide anything of the model.
+            ["singel", "--benchmark", "questions.jsonl", "--model", "custom:nobody"],
+            ["did you mean 'single'?", "no model is registered as 'nobody'"],
+        ),
+        (
+            ["singel", "--benchmark", "questions.jsonl", "--max-money", "1", "--where", "level"],
+            ["did you mean 'single'?", "--model: ", "cannot be kept for certain", "--where takes KEY=VALUE"],
+        ),
+    ],
+)
+def test_one_mistake_hides_no_other(command: Command, model: ScriptedModel, arguments: list[str], told: list[str]):
+    Path("lines.jsonl").write_text('{"input": "What?"}\n')
+    ran = command("eval", *arguments, *([] if "--model" in arguments else ["--model", "custom:m"]))
+    assert (ran.code, ran.out) == (2, "")
+    for each in told:
+        assert each in ran.err
+    count = 3 if "--max-money" in arguments else 2
+    assert f"{count} problems, and nothing was called" in ran.err
+    assert model.calls == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
         (["--benchmark", "startr"], "did you mean 'starter'?"),
         (["--benchmark", "questions.jsonl", "--split", "serch"], "did you mean 'search'?"),
         (
