@@ -85,7 +85,7 @@ async def answer_item(
     if result is not None:
         losses, usage, paid = result.losses, result.usage, result.paid
     else:
-        losses, usage, paid = (lost.losses, lost.usage, lost.usage) if lost else ((), Usage(), Usage())
+        losses, usage, paid = (lost.losses, lost.usage, lost.paid) if lost else ((), Usage(), Usage())
     answer = None if result is None else result.answer
     why = None if lost is None else str(lost)
     if purse is not None and purse.is_empty and any(loss.kind == "budget" for loss in losses):

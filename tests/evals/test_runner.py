@@ -27,6 +27,7 @@ from archon_graph.evals import (
     Scorer,
     evaluate,
 )
+from archon_graph.evals.asking import answer_item
 from archon_graph.evals.scorers import Numeric
 from archon_graph.graphs import best_of_n, self_consistency, single
 from archon_graph.models import (
@@ -116,6 +117,21 @@ async def test_equal_calls_of_architectures_are_paid_once(cache: Path):
     assert evaluation.paid.calls == len(model.calls) == QUESTIONS * (5 + 1)
     calls = {name: sum(row.usage["calls"] for row in evaluation.of(name)) for name in evaluation.architectures}
     assert calls == {"single": QUESTIONS, "best-of-n": 6 * QUESTIONS, "vote": 4 * QUESTIONS}
+
+
+async def test_of_a_question_without_an_answer_only_what_was_paid_counts_as_paid(cache: Path):
+    """Its samples are recorded, as any others are: whoever has them from there pays for none of them."""
+    model = ScriptedModel(lambda call: "" if call.sample else ModelError("down", model="m"), cache_id="empty")
+    architecture, [item] = self_consistency(model, samples=3), benchmark(1).items
+    client = Client(cache=cache)
+    first, second = [await answer_item("vote", architecture, item, Numeric(), client=client) for _ in range(2)]
+    client.close()
+    assert first.answer is None
+    assert second.answer is None
+    asked = len(model.calls)
+    assert second.usage["calls"] == first.usage["calls"]
+    assert first.paid["calls"] + second.paid["calls"] == asked
+    assert second.paid["calls"] < second.usage["calls"]
 
 
 async def test_the_second_run_asks_nothing_and_writes_nothing(cache: Path):
