@@ -7,9 +7,11 @@
     answers.jsonl        a line for each question that an architecture was done with
     trials.jsonl         a line for each trial that ended
     decisions.jsonl      what was decided: ranking of the models, finalists, winner, baselines, variants
-    report.html          the report;  best.yaml, pruned.yaml: what to deploy
+    report.html          the report
+    best.yaml            the winner, or the best trial so far;  pruned.yaml: without what adds nothing
+    single.yaml, best-of-n.yaml, self-consistency.yaml   the baseline that the verdict says to take instead
 
-All but the first and the last are only ever added to, a whole line at a time. What stands there is final; what
+The .jsonl files but items.jsonl are only ever added to, a whole line at a time. What stands there is final; what
 does not is worked out again, from answers that are there, and comes out the same. Two things may be said anew, and
 then the last word counts: a trial that lacked a score because calls failed, and what was decided after a search
 that was over and goes on, because more trials or more of a budget are wanted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import shutil
@@ -15,6 +16,8 @@ import pytest
 from archon_graph.evals.directory import LogError
 from archon_graph.models import Budget, ConfigurationError, providers
 from archon_graph.search import RacingRule, Study, StudySpec, find_strategy
+from archon_graph.search.report.choices import FILES as FILES_OF_CHOICES
+from archon_graph.search.report.page import REPORT
 from archon_graph.search.store import REOPENED, StudyStore
 from tests.search.studying import GOOD, HOLDOUT, Models, came_out, data, space, spec, study
 
@@ -40,6 +43,15 @@ def copy(done: Path, tmp_path: Path) -> Path:
 
 def content(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+def test_every_file_of_a_study_is_told_of(done: Path):
+    """Also those that only some verdicts leave behind."""
+    told = inspect.getdoc(inspect.getmodule(StudyStore)) or ""
+    finished = {file.name for file in (done / "study").iterdir() if not file.name.startswith(".")}
+    for name in {*finished, REPORT, *FILES_OF_CHOICES.values()}:
+        assert name in told, name
+    assert {f"{name}.jsonl" for name in FILES} <= finished
 
 
 @pytest.mark.parametrize("name", FILES)

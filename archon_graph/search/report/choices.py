@@ -16,13 +16,14 @@ from archon_graph.search.study import Study
 BEST = "best.yaml"
 """The file of the winner; before there is one, of the best trial so far."""
 
-_FILES = {
+FILES = {
     WINNER: BEST,
     PRUNED: "pruned.yaml",
     SINGLE: "single.yaml",
     BEST_OF_N: "best-of-n.yaml",
     SELF_CONSISTENCY: "self-consistency.yaml",
 }
+"""The file of each choice, by what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def choices(study: Study) -> tuple[Choice, ...]:
             del offered[PRUNED]
     order = sorted(offered, key=lambda name: name != advised)
     return tuple(
-        Choice(what=name, file=_FILES[name], architecture=offered[name].architecture, why=whys[name])
+        Choice(what=name, file=FILES[name], architecture=offered[name].architecture, why=whys[name])
         for name in order
     )
 
@@ -97,7 +98,7 @@ def save_choices(study: Study, found: Iterable[Choice] | None = None) -> dict[st
     try:
         for each in chosen:
             each.architecture.save(files[each.what])
-        for stale in set(_FILES.values()) - {each.file for each in chosen}:
+        for stale in set(FILES.values()) - {each.file for each in chosen}:
             (study.directory / stale).unlink(missing_ok=True)
     except OSError as error:
         raise LogError(f"nothing can be written to {study.directory}: {error.strerror or error}") from error
