@@ -11,6 +11,8 @@ from archon_graph.search.searching import single_model
 
 SINGLE, BEST_OF_N, SELF_CONSISTENCY = "best single model", "best-of-n", "self-consistency"
 """What they are called."""
+BASELINES = (SINGLE, BEST_OF_N, SELF_CONSISTENCY)
+"""All of them."""
 
 
 def equal_cost_baselines(model: ModelLike, calls: int) -> Mapping[str, Architecture]:

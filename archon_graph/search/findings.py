@@ -14,7 +14,7 @@ from archon_graph.evals.scorers import UNSCORED
 from archon_graph.evals.scorers.base import Value
 from archon_graph.evals.statistics import Difference, compare
 from archon_graph.models import Usage
-from archon_graph.search.baselines import BEST_OF_N, SELF_CONSISTENCY, SINGLE
+from archon_graph.search.baselines import BASELINES
 from archon_graph.search.store import Entry, StudyStore
 from archon_graph.search.trial import Trial
 from archon_graph.search.verdict import Verdict, judge
@@ -57,6 +57,9 @@ class HeldOut:
     """Held-out questions in all."""
     evaluation: Evaluation
     """The same as an evaluation, with a row for each answer."""
+    alike: Mapping[str, str]
+    """What is the same architecture as another one, and so has no line of its own: its name, and the other's. A
+    baseline may be the winner, and the pruned winner a baseline."""
 
     @property
     def finished(self) -> bool:
@@ -251,11 +254,12 @@ def _held_out(
     rows: Rows,
 ) -> HeldOut | None:
     items = store.items("holdout")
-    names = {winner.fingerprint: WINNER}
-    for name in (SINGLE, BEST_OF_N, SELF_CONSISTENCY):
-        names.setdefault(baselines[name], name)
+    prints = {WINNER: winner.fingerprint, **{name: baselines[name] for name in BASELINES}}
     if pruned is not None:
-        names.setdefault(pruned.fingerprint, PRUNED)
+        prints[PRUNED] = pruned.fingerprint
+    names: dict[str, str] = {}
+    for name, fingerprint in prints.items():
+        names.setdefault(fingerprint, name)
     if not any((winner.fingerprint, item.id) in rows for item in items):
         return None
     summary, evaluation = _summary_of(store, study, names, items, rows, baseline=WINNER)
@@ -266,6 +270,7 @@ def _held_out(
         differences={names[name]: flipped(each) for name, each in differences.items()},
         questions=len(items),
         evaluation=evaluation,
+        alike={name: names[fingerprint] for name, fingerprint in prints.items() if names[fingerprint] != name},
     )
 
 

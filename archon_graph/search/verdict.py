@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from archon_graph.evals.comparison import Standing, family_interval
-from archon_graph.search.baselines import BEST_OF_N, SELF_CONSISTENCY, SINGLE
+from archon_graph.search.baselines import BASELINES, BEST_OF_N, SELF_CONSISTENCY, SINGLE
 
 if TYPE_CHECKING:
     from archon_graph.evals.statistics import Difference
@@ -63,6 +63,7 @@ def judge(found: Findings) -> Verdict:
         first,
         *_instead(held_out, instead),
         *_against_equal_cost(held_out, told=instead),
+        *_alike(held_out),
         *_tied(found),
         *_looks(found),
         *_parts(found),
@@ -154,6 +155,18 @@ def _against_equal_cost(held_out: HeldOut, *, told: str | None) -> list[str]:
     return sentences
 
 
+def _alike(held_out: HeldOut) -> list[str]:
+    """Why something that is always measured has no line in the table."""
+    told = []
+    for name, other in held_out.alike.items():
+        ours, theirs = (name, other) if other in BASELINES else (other, name)
+        told.append(
+            f"The {ours} is the same architecture as the baseline {theirs}: among the held-out results, both are "
+            f"in the line of {other}."
+        )
+    return told
+
+
 def _tied(found: Findings) -> list[str]:
     tied = found.tied
     if not tied:
@@ -169,7 +182,8 @@ def _parts(found: Findings) -> list[str]:
         told.append(f"On the selection questions it does as well without: {', '.join(useless)}.")
     if found.pruned is not None:
         told.append(
-            f"Pruned of what adds nothing it is {found.pruned.name}, with at most {found.pruned.calls} calls."
+            f"Pruned of what adds nothing it is {found.pruned.name}, with at most {found.pruned.calls} "
+            f"{'call' if found.pruned.calls == 1 else 'calls'}."
         )
     return told
 

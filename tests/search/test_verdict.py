@@ -11,7 +11,8 @@ import pytest
 from archon_graph.core import Architecture
 from archon_graph.models import Usage
 from archon_graph.search import Study, Verdict
-from archon_graph.search.baselines import BEST_OF_N, SELF_CONSISTENCY, SINGLE, equal_cost_baselines
+from archon_graph.search.baselines import BASELINES, BEST_OF_N, SELF_CONSISTENCY, SINGLE, equal_cost_baselines
+from archon_graph.search.findings import PRUNED, WINNER
 from archon_graph.search.searching import single_model
 from archon_graph.search.store import REOPENED, Entry, StudyStore
 from archon_graph.search.verdict import SAVE
@@ -47,6 +48,7 @@ def verdict(
     others: Sequence[Architecture] = (),
     scores: Mapping[str, Sequence[Any]] | None = None,
     looks: int = 0,
+    pruned: Architecture | None = None,
     usage: Mapping[str, Usage] | None = None,
 ) -> Verdict:
     """What is said of these held-out scores: of the ``winner``, and of baselines by name."""
@@ -54,7 +56,8 @@ def verdict(
     won = winner or found()
     baselines = equal_cost_baselines(GOOD, won.max_calls)
     with store.writing({"identity": wanted.identity, **wanted.describe(), "starts": []}, wanted.data):
-        for each in {each.fingerprint: each for each in (won, *others, *baselines.values())}.values():
+        made = [won, *others, *baselines.values(), *([] if pruned is None else [pruned])]
+        for each in {each.fingerprint: each for each in made}.values():
             store.add_entry(Entry.of(each))
         store.decide("ranking", [GOOD])
         for item in wanted.data["selection"].items:
@@ -66,7 +69,7 @@ def verdict(
         store.decide("finalists", [won.fingerprint, *(each.fingerprint for each in others)])
         store.decide("winner", won.fingerprint)
         store.decide("variants", [])
-        store.decide("pruned", None)
+        store.decide("pruned", None if pruned is None else {"fingerprint": pruned.fingerprint, "without": []})
         if scores is not None:
             store.decide("baselines", {name: each.fingerprint for name, each in baselines.items()})
             placed = {"winner": won, **baselines}
@@ -118,6 +121,32 @@ def test_a_single_model_wins_where_it_is_the_winner(tmp_path: Path):
     assert (said.kind, said.single_model_wins) == ("single", True)
     assert said.sentences[0].startswith(f"A single model wins: {GOOD} alone, with 0.500 on 40 held-out questions.")
     assert said.sentences[0].endswith(SAVE)
+
+
+@pytest.mark.parametrize("name", [SINGLE, BEST_OF_N, SELF_CONSISTENCY])
+def test_a_baseline_that_is_the_winner_does_not_vanish_without_a_word(tmp_path: Path, name: str):
+    """It has no line of its own in the table, as one architecture is measured once."""
+    winner = equal_cost_baselines(GOOD, 5)[name]
+    said = verdict(tmp_path, winner=winner, scores=even(0.5, 0.5, 0.5, 0.5))
+    told = f"The winner is the same architecture as the baseline {name}: among the held-out results, both are in"
+    assert [each for each in said.sentences if "same architecture" in each] == [f"{told} the line of winner."]
+    held_out = Study(tmp_path / "study").findings.held_out
+    assert held_out is not None
+    assert {name for name in BASELINES if name not in held_out.differences} == {name}
+    assert held_out.alike == {name: WINNER}
+
+
+def test_a_pruned_winner_that_is_a_baseline_is_told_of_as_well(tmp_path: Path):
+    said = verdict(tmp_path, pruned=single_model(GOOD), scores=even(0.9, 0.4, 0.6, 0.6))
+    [told] = [each for each in said.sentences if "same architecture" in each]
+    assert told.startswith(f"The {PRUNED} is the same architecture as the baseline {SINGLE}: ")
+    assert told.endswith(f"both are in the line of {SINGLE}.")
+    assert said.sentences[-1].endswith("with at most 1 call.")
+
+
+def test_where_all_are_different_nothing_is_said_of_it(tmp_path: Path):
+    said = verdict(tmp_path, scores=even(0.9, 0.4, 0.6, 0.6))
+    assert not [each for each in said.sentences if "same architecture" in each]
 
 
 @pytest.mark.parametrize(
