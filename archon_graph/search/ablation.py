@@ -33,15 +33,19 @@ def variants(architecture: Architecture) -> list[Variant]:
     """Every way to spare one part of an architecture; each is valid, and none equals it or another one.
 
     Equal nodes of a layer are one way: which of them goes makes no difference. A generator that draws several
-    samples is also tried with one.
+    samples is also tried with one. No two have the same name.
     """
     found: list[Variant] = []
-    seen = {architecture.fingerprint}
+    seen, names = {architecture.fingerprint}, {architecture.name}
     for what, nodes, smaller in (*_removals(architecture), *_single_samples(architecture)):
         left = smaller if smaller is not None else without(architecture, nodes)
         if left is None or left.fingerprint in seen:
             continue
         seen.add(left.fingerprint)
+        if left.name in names:
+            # They differ in what no name tells, such as a temperature.
+            left = Architecture(left.graph, name=f"{left.name} (without {what})")
+        names.add(left.name)
         found.append(Variant(without=nodes, what=what, architecture=left))
     return found
 
@@ -66,7 +70,7 @@ def without(architecture: Architecture, nodes: Iterable[str]) -> Architecture | 
             unread = all(reader in gone for reader in graph.succ[before])
             if before in graph.pred[node] or alone or unread:
                 edges.append((before, node))
-    return _sound(kept, edges)
+    return _sound(kept, edges, whole=architecture)
 
 
 def _removals(architecture: Architecture) -> Iterable[tuple[str, tuple[str, ...], Architecture | None]]:
@@ -92,7 +96,7 @@ def _single_samples(architecture: Architecture) -> Iterable[tuple[str, tuple[str
             parts: dict[str, Component] = dict(architecture.components)
             parts[node] = replace(component, samples=1)
             edges = [(before, after) for after in parts for before in architecture.graph.pred[after]]
-            sound = _sound(parts, edges)
+            sound = _sound(parts, edges, whole=architecture)
             if sound is not None:
                 more = component.samples - 1
                 yield f"{more} more {'sample' if more == 1 else 'samples'} of {node}", (node,), sound
@@ -106,8 +110,10 @@ def _seen_through(graph: nx.DiGraph[str], node: str, gone: set[str]) -> Iterable
             yield predecessor
 
 
-def _sound(components: Mapping[str, Component], edges: Sequence[tuple[str, str]]) -> Architecture | None:
-    """The architecture of these, with a name; ``None`` if it breaks a rule.
+def _sound(
+    components: Mapping[str, Component], edges: Sequence[tuple[str, str]], *, whole: Architecture
+) -> Architecture | None:
+    """The part of the whole that is made of these, with a name; ``None`` if it breaks a rule.
 
     Where a component keeps more candidates than come in now, it keeps them all.
     """
@@ -126,4 +132,4 @@ def _sound(components: Mapping[str, Component], edges: Sequence[tuple[str, str]]
             made = Architecture.from_edges(parts, edges)
     if any(problem.severity == "error" for problem in made.problems()):
         return None
-    return Architecture(made.graph, name=name_of(made))
+    return Architecture(made.graph, name=name_of(made, whole))

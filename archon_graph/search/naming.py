@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
 from archon_graph.components import Generator
-from archon_graph.core import Architecture, Component
+from archon_graph.core import Architecture, Component, ModelComponent
+from archon_graph.models.providers import label
 
 _WORDS = {
     "unit_test_generator": "",
@@ -19,33 +20,55 @@ _WORDS = {
 """Techniques that go by other words; what only writes or finds tests is told by who uses them."""
 
 
-def name_of(architecture: Architecture) -> str:
+def name_of(architecture: Architecture, whole: Architecture | None = None) -> str:
     """What to call an architecture by what stands in its layers: ``2x3 samples, ranker 3, 2 fusers, fuser``.
 
     A point of a space is called the same by `SearchSpace.decode`. What stands side by side and is not alike is
     joined by a plus: ``3+1 samples``.
+
+    Args:
+        architecture: What is to be called something.
+        whole: What it is a part of. Where one of several that have different models is gone, those that are left
+            are told by their models: ``3 samples by openai:b``.
     """
-    told = [_layer([architecture.components[node] for node in layer]) for layer in architecture.layers]
+    thinned = set() if whole is None else _thinned(architecture, whole)
+    told = [_layer([architecture.components[node] for node in layer], thinned) for layer in architecture.layers]
     return ", ".join(words for words in told if words) or "nothing"
 
 
-def _layer(components: list[Component]) -> str:
+def _thinned(architecture: Architecture, whole: Architecture) -> set[str]:
+    """The techniques of which a node of the whole is gone, and whose nodes had different models there."""
+    models: dict[str, set[str]] = {}
+    for component in whole.components.values():
+        models.setdefault(component.technique, set()).update(_models([component]))
+    gone = {part.technique for node, part in whole.components.items() if node not in architecture.components}
+    return {technique for technique in gone if len(models[technique]) > 1}
+
+
+def _layer(components: Sequence[Component], thinned: Collection[str]) -> str:
+    def by(named: Sequence[Component]) -> str:
+        return f" by {' and '.join(_models(named))}" if named[0].technique in thinned else ""
+
     generators = [component for component in components if isinstance(component, Generator)]
-    others = [_word(component) for component in components if not isinstance(component, Generator)]
-    told = [_samples(generators)] if generators else []
-    told += [word if count == 1 else f"{count} {word}s" for word, count in _counted(filter(None, others))]
+    others = [component for component in components if not isinstance(component, Generator) and _word(component)]
+    told = [f"{_samples(generators)}{by(generators)}"] if generators else []
+    for word, group in groupby(others, key=_word):
+        alike = list(group)
+        told.append(f"{word if len(alike) == 1 else f'{len(alike)} {word}s'}{by(alike)}")
     return " + ".join(told)
 
 
-def _samples(generators: list[Generator]) -> str:
+def _models(components: Iterable[Component]) -> list[str]:
+    """The models of these, each once."""
+    asking = (component.model for component in components if isinstance(component, ModelComponent))
+    return list(dict.fromkeys(label(model) for model in asking))
+
+
+def _samples(generators: Sequence[Generator]) -> str:
     counts = [generator.samples for generator in generators]
     alike = [(f"{len(list(group))}x", count) for count, group in groupby(counts)]
     told = "+".join(f"{'' if times == '1x' else times}{count}" for times, count in alike)
     return f"{told} {'sample' if set(counts) == {1} else 'samples'}"
-
-
-def _counted(words: Iterable[str]) -> list[tuple[str, int]]:
-    return [(word, len(list(group))) for word, group in groupby(words)]
 
 
 def _word(component: Component) -> str:

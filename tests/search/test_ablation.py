@@ -24,10 +24,13 @@ def check(architecture: Architecture) -> None:
     fingerprints = [each.architecture.fingerprint for each in found]
     assert len(set(fingerprints)) == len(fingerprints)
     assert architecture.fingerprint not in fingerprints
+    names = [architecture.name, *(each.architecture.name for each in found)]
+    assert len(set(names)) == len(names)
     for each in found:
         each.architecture.validate()
         assert set(each.without) <= set(architecture.components)
-        assert each.architecture.name == name_of(each.architecture)
+        name = name_of(each.architecture, architecture)
+        assert each.architecture.name in (name, f"{name} (without {each.what})")
         assert Architecture.from_config(each.architecture.to_config()) == each.architecture
     # Every node is spared by some variant, or is needed: by a rule, or by those that go with it.
     seen = {architecture.fingerprint, *fingerprints}
@@ -95,6 +98,36 @@ def test_names_are_those_of_points():
 )
 def test_names_can_be_read(architecture: Architecture, name: str):
     assert name_of(architecture) == name
+
+
+def names_of_variants(architecture: Architecture) -> list[str]:
+    return [each.architecture.name for each in variants(architecture)]
+
+
+def test_variants_that_differ_in_models_alone_are_told_apart_by_them():
+    whole = Architecture.from_layers([[Generator(MODEL), Generator("openai:b"), Generator("openai:c")], Voter()])
+    assert names_of_variants(whole) == [
+        "2x1 sample by openai:b and openai:c, voter",
+        "2x1 sample by openai:a and openai:c, voter",
+        "2x1 sample by openai:a and openai:b, voter",
+        "3x1 sample",
+    ]
+    chain = Architecture.from_layers(
+        [Generator(MODEL, samples=5), Ranker(MODEL, top_k=3), Ranker("openai:b", top_k=3), Fuser(MODEL)]
+    )
+    assert names_of_variants(chain)[:2] == [
+        "5 samples, ranker 3 by openai:b, fuser",
+        "5 samples, ranker 3 by openai:a, fuser",
+    ]
+
+
+def test_variants_that_differ_in_other_settings_are_told_apart_by_what_is_missing():
+    parts = [Generator(MODEL, temperature=0.2), Generator(MODEL, temperature=0.9)]
+    assert names_of_variants(Architecture.from_layers([parts, Fuser(MODEL)])) == [
+        "1 sample, fuser",
+        "1 sample, fuser (without generator_2)",
+        "2x1 sample",
+    ]
 
 
 def test_readers_of_a_node_read_what_it_read_in_its_place():

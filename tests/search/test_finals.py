@@ -148,7 +148,7 @@ async def test_the_pruned_winner_does_no_worse_and_its_name_can_be_read(tmp_path
     assert found.winner is not None
     assert found.pruned is not None
     assert found.pruned.calls < found.winner.calls
-    assert found.pruned.name == "3 samples, ranker 1"
+    assert found.pruned.name == "3 samples by custom:good, ranker 1"
     assert not any("without" in entry.name for entry in found.entries.values())
     rows, items = store.rows(), store.items("selection")
 
