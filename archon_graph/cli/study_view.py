@@ -304,14 +304,14 @@ def _differences_table(study: Study) -> Table:
 
 def _gains_table(study: Study) -> Table:
     from archon_graph.evals.comparison import family_interval
-    from archon_graph.search.report.page import gain_in_words
+    from archon_graph.search.report.page import calls_in_words, gain_in_words
 
     table = Table(box=None, header_style="bold")
     for place, column in enumerate(("part of the winner", "adds", "calls it costs", "it")):
         table.add_column(column, justify="left" if place in (0, 3) else "right", overflow="fold")
     for gain in study.findings.gains:
-        calls = "?" if gain.calls is None else decimal(gain.calls)
-        table.add_row(Text(gain.what), Text(family_interval(gain.difference)), calls, gain_in_words(gain))
+        shown = Text(family_interval(gain.difference))
+        table.add_row(Text(gain.what), shown, calls_in_words(gain), gain_in_words(gain))
     return table
 
 

@@ -37,7 +37,8 @@ class Gain:
     difference: Difference
     """The winner minus the winner without it, on the selection questions; the family are all parts."""
     calls: float | None
-    """Model calls a question that it costs."""
+    """Model calls a question that it costs: those of the winner minus those without it, where both are done. Below
+    0 if it saves some: without a part that drops candidates, those behind it have more to do."""
 
     @property
     def useless(self) -> bool:
@@ -224,24 +225,24 @@ def _gains(
     winner: Entry, variants: Sequence[Mapping[str, Any]], items: Sequence[Item], rows: Rows
 ) -> tuple[Gain, ...]:
     differences = _against(winner.fingerprint, [each["fingerprint"] for each in variants], items, rows)
-    full = _mean_calls(winner.fingerprint, items, rows)
-    gains = []
-    for each in variants:
-        left = _mean_calls(each["fingerprint"], items, rows)
-        gains.append(
-            Gain(
-                what=each["what"],
-                without=tuple(each["without"]),
-                difference=flipped(differences[each["fingerprint"]]),
-                calls=None if full is None or left is None else full - left,
-            )
+    return tuple(
+        Gain(
+            what=each["what"],
+            without=tuple(each["without"]),
+            difference=flipped(differences[each["fingerprint"]]),
+            calls=_more_calls(winner.fingerprint, each["fingerprint"], items, rows),
         )
-    return tuple(gains)
+        for each in variants
+    )
 
 
-def _mean_calls(fingerprint: str, items: Sequence[Item], rows: Rows) -> float | None:
-    calls = [Usage(**row.usage).calls for item in items if (row := rows.get((fingerprint, item.id))) is not None]
-    return sum(calls) / len(calls) if calls else None
+def _more_calls(one: str, other: str, items: Sequence[Item], rows: Rows) -> float | None:
+    """How many more calls a question the one takes than the other, on average over those that both have done."""
+    pairs = [(rows.get((one, item.id)), rows.get((other, item.id))) for item in items]
+    more = [
+        Usage(**first.usage).calls - Usage(**second.usage).calls for first, second in pairs if first and second
+    ]
+    return sum(more) / len(more) if more else None
 
 
 def _held_out(

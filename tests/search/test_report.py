@@ -27,6 +27,7 @@ from archon_graph.search.report import choices, save_choices, write_study_report
 from archon_graph.search.report.diagram import Note, draw_svg_diagram
 from archon_graph.search.report.page import savings_of
 from archon_graph.search.report.plots import pace_of
+from archon_graph.search.store import StudyStore
 from tests.evals.pages import HOSTILE, Page, browse, in_browser, require_harmless
 from tests.search import studying
 from tests.search.test_importance import trial
@@ -93,6 +94,42 @@ def test_the_verdict_comes_first_and_everything_is_there(finished: Path, tmp_pat
     assert "What is 201 doubled?" in text
     for version in study.about["starts"][0]["versions"].values():
         assert version in text
+
+
+def test_a_part_that_saves_calls_is_said_to(copied: Path):
+    """Without one that drops candidates, those behind it may have more to do: it costs less than no calls."""
+    [first, *_] = StudyStore(copied).decisions()["variants"]
+    winner = StudyStore(copied).decisions()["winner"]
+
+    def more(row: dict[str, Any]) -> dict[str, Any]:
+        calls = {winner: 4, first["fingerprint"]: 6}.get(row["architecture"], row["usage"]["calls"])
+        return {**row, "usage": {**row["usage"], "calls": calls}}
+
+    rewrite(copied, "answers.jsonl", more)
+    study = Study(copied)
+    gain = study.findings.gains[0]
+    assert (gain.what, gain.calls) == (first["what"], -2.0)
+    text = Page.of(write_study_report(study)).all_text()
+    assert "saves 2" in text
+
+
+def test_the_calls_of_a_part_are_those_of_questions_that_both_have_done(copied: Path):
+    """While it runs, one of them is ahead of the other, and its questions may be dear ones."""
+    [first, *_] = StudyStore(copied).decisions()["variants"]
+    winner, ahead = StudyStore(copied).decisions()["winner"], f"q{studying.SELECTION[0]}"
+
+    def dear(row: dict[str, Any]) -> dict[str, Any]:
+        calls = 1_000 if row["item"] == ahead else {winner: 9, first["fingerprint"]: 6}.get(row["architecture"], 1)
+        return {**row, "usage": {**row["usage"], "calls": calls}}
+
+    rewrite(copied, "answers.jsonl", dear)
+    kept = [
+        row
+        for row in studying.lines(copied, "answers.jsonl")
+        if (row["architecture"], row["item"]) != (first["fingerprint"], ahead)
+    ]
+    (copied / "answers.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in kept), encoding="utf-8")
+    assert Study(copied).findings.gains[0].calls == 3.0
 
 
 def test_it_goes_into_the_study_with_the_files_that_it_names(copied: Path):

@@ -17,7 +17,7 @@ from archon_graph.evals.comparison import family_interval, outcome
 from archon_graph.evals.log import Row
 from archon_graph.evals.report import plots as evaluation_plots
 from archon_graph.evals.report import require_report_extra
-from archon_graph.evals.report.rendering import read_part, render_page, write_page
+from archon_graph.evals.report.rendering import number, read_part, render_page, write_page
 from archon_graph.evals.report.transcripts import transcripts_of
 from archon_graph.evals.statistics import Difference
 from archon_graph.models import ConfigurationError, Usage
@@ -139,7 +139,10 @@ def _view(study: Study, transcripts: int) -> dict[str, Any]:
             {"name": name, **_told(each)} for name, each in (held_out.differences if held_out else {}).items()
         ],
         "finalists": finalists_of(study),
-        "gains": [{"gain": gain, "told": gain_in_words(gain), **_told(gain.difference)} for gain in found.gains],
+        "gains": [
+            {"gain": gain, "told": gain_in_words(gain), "calls": calls_in_words(gain), **_told(gain.difference)}
+            for gain in found.gains
+        ],
         "winner": found.winner,
         "diagram": _diagram(found, store) if found.winner else "",
         "saved": savings_of(found),
@@ -177,6 +180,13 @@ def gain_in_words(gain: Gain) -> str:
     """What a part does, in words: ``adds``, ``not shown to add``, ``does harm`` or ``not measured``."""
     told = {"better": "adds", "worse": "does harm", "not told apart": "not shown to add"}
     return told.get(outcome(gain.difference), "not measured")
+
+
+def calls_in_words(gain: Gain) -> str:
+    """The calls that a part costs; of one that saves calls, that it does."""
+    if gain.calls is None or gain.calls >= 0:
+        return number(gain.calls)
+    return f"saves {number(-gain.calls)}"
 
 
 def _told(difference: Difference) -> dict[str, Any]:
