@@ -38,5 +38,13 @@ assert (Generator(model, samples=2) | Fuser(model)).run("q").answer == "x"
     assert loaded_by(code) == set()
 
 
+def test_a_strategy_can_be_asked_before_what_only_some_need_is_loaded():
+    code = """
+from archon_graph.search import AskTell, SearchSpace, find_strategy
+[point] = AskTell(find_strategy("random"), SearchSpace(["openai:gpt-4o-mini"], samples=[1, 2])).ask()
+"""
+    assert loaded_by(code) == set()
+
+
 def test_the_command_line_loads_no_provider_before_one_is_used():
     assert loaded_by("import archon_graph.cli") <= {"typer"}

@@ -8,6 +8,7 @@ study.py store.py     a study: a directory that survives any end
 findings.py verdict.py report/       what was found, and what it comes to
 """
 
+from archon_graph.search.asking import AskTell
 from archon_graph.search.axes import Axis
 from archon_graph.search.findings import Findings
 from archon_graph.search.mutation import mutations
@@ -22,6 +23,7 @@ from archon_graph.search.verdict import Verdict
 
 __all__ = [
     "STRATEGIES",
+    "AskTell",
     "Axis",
     "Cost",
     "Findings",
