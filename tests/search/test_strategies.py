@@ -150,17 +150,26 @@ def test_known_failure_2_the_best_is_the_highest():
 
 
 @pytest.mark.parametrize("surrogate", ["gp", "forest"])
-def test_known_failure_4_a_failed_trial_makes_no_cliff(surrogate):
-    """What is ranked does not depend on failed trials: as if they were merely taken."""
-    space = toy_space()
+def test_known_failure_4_a_failed_trial_makes_no_cliff(surrogate, monkeypatch):
+    """The surrogate is fitted to what was scored, and to nothing in the place of a score that is missing."""
+    space, fitted = toy_space(), []
     points = space.sample(5, 30)
     strategy = BayesianSearch(surrogate=surrogate, initial=5)
     scored = [Observation(point=point, score=toy_score(point), error=0.01) for point in points[:20]]
     failed = [Observation(point=point, score=None) for point in points[20:]]
-    pool = strategy.ask(space, [*scored, *failed], count=1, seed=3)
-    # The surrogate is fitted to scored trials only, so the same scores with other failures rank the rest alike.
-    others = [Observation(point=point, score=None) for point in reversed(points[20:])]
-    assert strategy.ask(space, [*scored, *others], count=1, seed=3) == pool
+    fit = BayesianSearch._model
+
+    def noted(self, x, y, noise, guesses, chance):
+        fitted.append((x.tolist(), y.tolist(), noise.tolist(), guesses.tolist()))
+        return fit(self, x, y, noise, guesses, chance)
+
+    monkeypatch.setattr(BayesianSearch, "_model", noted)
+    [point] = strategy.ask(space, [*scored, *failed], count=1, seed=3)
+    assert point not in points
+    strategy.ask(space, scored, count=1, seed=3)
+    with_failures, without = fitted
+    assert with_failures == without
+    assert with_failures[1] == [one.score for one in scored]
 
 
 @pytest.mark.parametrize("name", ["greedy", "local"])
