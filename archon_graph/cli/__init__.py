@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from archon_graph._version import __version__
-from archon_graph.cli import cache, check, convert, curves, draw, graphs, models, report, run, search
+from archon_graph.cli import cache, check, convert, curves, draw, graphs, models, report, run, search, serve
 from archon_graph.cli import eval as evaluation
 from archon_graph.models import ArchonError, ConfigurationError
 
@@ -25,6 +25,7 @@ app.command("run")(run.run)
 app.command("eval")(evaluation.evaluate)
 app.command("curves")(curves.curves)
 app.command("search")(search.search)
+app.command("serve")(serve.serve)
 app.command("report")(report.report)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
