@@ -39,7 +39,7 @@ demo: $(VENV)/.user  ## Search for the best way to use a real small model, and a
 test: $(VENV)/.dev  ## Run the tests (fetches a model of 98 MB once)
 	@# Tests of the real model are skipped, with the reason, where it cannot be had.
 	-$(BIN)/archon-graph models pull smollm2-135m
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(VENV)/.dev  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

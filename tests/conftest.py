@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,6 +22,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[*hypothesis.settings.default.suppress_health_check, hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("any machine")
+
+# Tests that run side by side would wait for each other's threads: a model that has to share cores is slower on two.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("ARCHON_GRAPH_LOCAL_THREADS", "1")
 
 _KEYS = (
     "ANTHROPIC_API_KEY",

@@ -42,6 +42,7 @@ class TestStandardUnits(ChatModelUnitTests):
         return {"temperature": 0, "max_tokens": 100, "stop": []}
 
 
+@pytest.mark.slow
 @pytest.mark.real_model
 @pytest.mark.skipif(not available(), reason=f"the model {MODEL} is not here: archon-graph models pull {MODEL}")
 class TestStandardIntegration(ChatModelIntegrationTests):
