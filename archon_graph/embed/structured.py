@@ -10,7 +10,7 @@ from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, Py
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
-from pydantic import BaseModel
+from langchain_core.utils.pydantic import is_basemodel_subclass
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -31,7 +31,8 @@ def structured(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     told = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
-    is_class = isinstance(schema, type) and issubclass(schema, BaseModel)
+    # Of pydantic's first version too, which LangChain goes on to take.
+    is_class = isinstance(schema, type) and is_basemodel_subclass(schema)
     parser: Any
     if method == "function_calling":
         name = convert_to_openai_tool(schema)["function"]["name"]

@@ -55,7 +55,7 @@ class TestStandardIntegration(ChatModelIntegrationTests):
     @property
     def chat_model_params(self) -> dict[str, Any]:
         spec = f"local:{MODEL}"
-        return {"architecture": Generator(spec, samples=2) | Fuser(spec), "max_tokens": 80, "temperature": 0.0}
+        return {"architecture": Generator(spec, samples=2) | Fuser(spec), "max_tokens": 250, "temperature": 0.0}
 
     @property
     def standard_chat_model_params(self) -> dict[str, Any]:
