@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from typer.testing import CliRunner
 
@@ -36,6 +37,12 @@ def refusal() -> str:
     return f"```text\n{outcome.output.rstrip()}\n```"
 
 
+@tool
+def look_up(word: str) -> str:
+    """Look a word up."""
+    return f"{word} is a word"
+
+
 @pytest.mark.parametrize(("name", "made"), [("diagram", diagram), ("refusal", refusal)])
 def test_generated_parts_are_current(name, made, request, monkeypatch):
     """The part between the comments is what the code gives today."""
@@ -55,7 +62,7 @@ async def test_examples_run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)  # one of them keeps its answers in a file
     model = ScriptedModel(lambda call: "[2] > [1]" if "judge" in call.prompt else "answer")
     spec = register_model("readme", model)
-    scope: dict[str, object] = {"checkpointer": InMemorySaver()}
+    scope: dict[str, object] = {"checkpointer": InMemorySaver(), "look_up": look_up}
     assert BLOCKS
     for block in BLOCKS:
         code = block.replace("local:coder-0.5b", spec)
