@@ -127,12 +127,14 @@ def as_messages(given: Sequence[_Instructions | _User | _Assistant | _Tool]) -> 
 def _plain(message: _Instructions | _User | _Assistant | _Tool, place: int) -> dict[str, Any]:
     where = f"messages[{place}]"
     plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if isinstance(message.content, list):
+        plain["content"] = [_part(part) for part in message.content]
     if isinstance(message, _Tool):
         plain["tool_call_id"] = message.tool_call_id
     elif message.name:
         plain["name"] = message.name
     if isinstance(message, _Assistant):
-        plain["content"] = _without_refusals(message.content)
+        plain["content"] = plain["content"] or ""
         if message.tool_calls:
             plain["tool_calls"] = [
                 _call(call, f"{where}.tool_calls[{number}]") for number, call in enumerate(message.tool_calls)
@@ -144,11 +146,15 @@ def _plain(message: _Instructions | _User | _Assistant | _Tool, place: int) -> d
     return plain
 
 
-def _without_refusals(content: Any) -> Any:
-    """Refusals as the texts they are: no provider but OpenAI knows the kind."""
-    if not isinstance(content, list):
-        return content or ""
-    return [{"type": "text", "text": part["refusal"]} if part["type"] == "refusal" else part for part in content]
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    """A part as providers' packages know it."""
+    if part["type"] == "refusal":
+        return {"type": "text", "text": part["refusal"]}
+    if part["type"] == "input_audio":
+        # LangChain would do it, and give it another id each time: no recorded answer would be found.
+        audio = part["input_audio"]
+        return {"type": "audio", "base64": audio["data"], "mime_type": f"audio/{audio['format']}"}
+    return part
 
 
 def _call(call: _Call, where: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -122,10 +123,25 @@ def serve(
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return _bound(family, host, port)
     except OSError as error:
         way_out = "; give another --port, or 0 for any free one" if port else ""
         raise ConfigurationError(f"cannot listen at {host}, port {port}: {error.strerror}{way_out}") from error
+
+
+def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    # With its protocol in so many words, which socket.create_server leaves open: asyncio looks there to see
+    # whether it may send at once, and each answer would wait 40 ms for the client's acknowledgement of its head.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":  # elsewhere it would let others take the port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(_BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 class _Uvicorn(uvicorn.Server):
@@ -145,14 +161,23 @@ class _Protocol(H11Protocol):
     """HTTP; what is none is told so in OpenAI's form, as everything else is."""
 
     def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Nonsense behind a request that is being answered: to it, the client is gone.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             # An answer is on its way already.
             self.transport.close()
             return
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        data = to_json(bad_request(msg).body())
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(data)).encode()),
+            (b"connection", b"close"),
+        ]
         parts: list[h11.Event] = [
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
-            h11.Data(data=to_json(bad_request(msg).body())),
+            h11.Data(data=data),
             h11.EndOfMessage(),
         ]
         for part in parts:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from archon_graph.embed.forms import FORM_ARGUMENTS, read_form
 from archon_graph.embed.server.errors import RequestError, bad_request, public
@@ -19,7 +20,7 @@ from archon_graph.models import ConfigurationError
 
 _MOST_MESSAGES = 2_000
 _Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-_UNIONS = frozenset({"response_format", "stop", "tool_choice"})
+_UNIONS = frozenset({"response_format", "tool_choice"})
 
 
 class _Wire(BaseModel):
@@ -67,6 +68,14 @@ class _StreamOptions(_Wire):
     include_usage: bool = False
 
 
+def _ends(value: Any) -> list[str]:
+    """Strings that end an answer; a single one may stand for itself."""
+    ends = [value] if isinstance(value, str) else value
+    if not isinstance(ends, list) or len(ends) > 4 or not all(isinstance(end, str) and end for end in ends):
+        raise PydanticCustomError("stop", "must be a text, or up to 4 texts, none of them empty")
+    return ends
+
+
 class _Request(_Wire):
     """The parameters that this server has."""
 
@@ -76,11 +85,7 @@ class _Request(_Wire):
     stream: bool = False
     stream_options: _StreamOptions = _StreamOptions()
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: (
-        Annotated[str, Field(min_length=1)]
-        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=4)]
-        | None
-    ) = None
+    stop: Annotated[Any, AfterValidator(_ends)] = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     # What no model has is refused by none but overflows where it is reserved.
@@ -156,8 +161,6 @@ def _arguments(request: _Request) -> dict[str, Any]:
     )
     if request.max_completion_tokens is not None:
         plain["max_tokens"] = request.max_completion_tokens
-    if isinstance(request.stop, str):
-        plain["stop"] = [request.stop]
     if not plain.get("stop"):
         plain.pop("stop", None)
     if not plain.get("tools"):
