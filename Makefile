@@ -6,7 +6,7 @@ DEMO_QUESTION := Write a Python function `initials(name)` that returns the first
 DEMO := demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint typecheck format bench lock clean
+.PHONY: help demo test test-slow docs lint typecheck format bench lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,10 @@ lint: $(VENV)/.dev  ## Check style, import order and the direction of imports
 
 typecheck: $(VENV)/.dev  ## Check types, strictly
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## Build the docs site into build/site
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
+	$(BIN)/mkdocs build --strict
 
 format: $(VENV)/.dev  ## Put the code into its form
 	$(BIN)/ruff check --fix .

@@ -23,7 +23,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-# Tests that run side by side would wait for each other's threads: a model that has to share cores is slower on two.
+# Tests run side by side: on two threads a model waits for whichever of them has no core.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("ARCHON_GRAPH_LOCAL_THREADS", "1")
 

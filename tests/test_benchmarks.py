@@ -24,7 +24,20 @@ SMALL = {
     "throughput": ["--questions", "4", "--at-once", "2"],
 }
 FIGURES = {"overhead": 8, "throughput": 3}
-OTHERS = {"cache", "common", "local_speed", "loopback", "make_tables", "racing", "record", "sharing", "strategies"}
+OTHERS = {
+    "cache",
+    "common",
+    "local_speed",
+    "loopback",
+    "make_tables",
+    "malformed",  # run by tests/embed/server
+    "racing",
+    "record",
+    "serve",
+    "sharing",
+    "strategies",
+    "stream",
+}
 
 
 def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:

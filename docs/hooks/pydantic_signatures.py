@@ -44,7 +44,10 @@ def _add_init(model: griffe.Class) -> None:
             default=_default(member.value),
         )
         for name, member in model.members.items()
-        if isinstance(member, griffe.Attribute) and member.annotation is not None and name[0] != "_"
+        if isinstance(member, griffe.Attribute)
+        and member.annotation is not None
+        and name[0] != "_"
+        and "property" not in member.labels
     ]
     if "__init__" in model.members or not fields:
         return

@@ -14,7 +14,7 @@ import h11
 import uvicorn
 from langchain_core.language_models import BaseChatModel
 from starlette.applications import Starlette
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from archon_graph.core import Architecture
 from archon_graph.embed.server.app import create_app
@@ -161,10 +161,11 @@ class _Protocol(H11Protocol):
     """HTTP; what is none is told so in OpenAI's form, as everything else is."""
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        if cycle is not None and not cycle.response_complete:
             # Nonsense behind a request that is being answered: to it, the client is gone.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            cycle.disconnected = True
+            cycle.message_event.set()
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             # An answer is on its way already.
             self.transport.close()

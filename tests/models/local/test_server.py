@@ -210,7 +210,10 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "starting\n"
         time.sleep(0.3)  # in the middle of loading, on most machines
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=30)
+        try:
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert (process.returncode, error) == (130, "")
 
 
