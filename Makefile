@@ -26,14 +26,14 @@ $(VENV)/.dev: $(VENV)/.user
 demo: $(VENV)/.user  ## Search for the best way to use a real small model, and ask the winner (fetches 491 MB once)
 	@mkdir -p $(DEMO)
 	$(BIN)/archon-graph models pull coder-0.5b
-	@echo; echo "== On a tape, and free: what the model's generators say, and its rankings of five answers to search questions:"
+	@echo; echo "== On a tape, and free: what the model's generators say to these questions:"
 	$(BIN)/archon-graph cache import benchmarks/tapes/starter-coder-0.5b.jsonl.gz --path $(DEMO)/answers.sqlite
-	@echo; echo "== The search. Every other ranking is a live call of the local model, 50 at most; 'paid' counts these:"
-	$(BIN)/archon-graph search benchmarks/demo.yaml --out $(DEMO)/study --cache-file $(DEMO)/answers.sqlite --max-calls 50
+	@echo; echo "== The search. Every ranking of a baseline is a live call of the local model; 'paid' counts these:"
+	$(BIN)/archon-graph search benchmarks/demo.yaml --out $(DEMO)/study --cache-file $(DEMO)/answers.sqlite --max-calls 40
 	@echo; echo "== The winner as a diagram (Mermaid text; the report shows it as a picture):"
 	$(BIN)/archon-graph draw $(DEMO)/study/best.yaml
 	@echo; echo "== The winner answers a question live:"
-	$(BIN)/archon-graph run $(DEMO)/study/best.yaml --details "$(DEMO_QUESTION)"
+	$(BIN)/archon-graph run $(DEMO)/study/best.yaml --details '$(DEMO_QUESTION)'
 	@echo; echo "== The report: $(DEMO)/study/report.html"
 
 test: $(VENV)/.dev  ## Run the tests (fetches a model of 98 MB once)
