@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage
 
 from archon_graph import ScriptedModel
-from archon_graph.models import Sampling, ScriptedCall, local, providers
+from archon_graph.models import Sampling, ScriptedCall, client, local, providers
 from archon_graph.models.providers import Opened
 from tests.evals import doubling
 from tests.replies import good_reply
@@ -52,6 +52,8 @@ def use_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
         chat = ScriptedModel(reply, json=True, label=spec)
         return Opened(spec=spec, chat=chat, json_mode="scripted", takes_seed=True, max_tokens=1024)
 
+    # The client of the process remembers what it opened, and would hand these to other tests.
+    monkeypatch.setattr(client, "_default", None)
     monkeypatch.setattr(providers, "_open_local", lambda *given: opened("local", *given))
     monkeypatch.setattr(providers, "_open_provider", opened)
     monkeypatch.setattr(local, "check", lambda _: None)
