@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from langgraph_cli.config import validate_config
 
 from archon_graph import Architecture
 from archon_graph.evals import load_benchmark
@@ -140,8 +141,10 @@ class Runner:
         path.write_text(block.text, encoding="utf-8")
         if block.text.startswith('{"input"'):
             load_benchmark(str(path))
+        elif "graphs" in (data := json.loads(block.text)):
+            validate_config(data)
         else:
-            Architecture.from_config(json.loads(block.text)).validate()
+            Architecture.from_config(data).validate()
 
     def _compare(self, line: int, shown: list[str], printed: str) -> None:
         if not is_shown(shown, printed):
