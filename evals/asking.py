@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from archon_graph.core import Architecture, NoAnswerError
 from archon_graph.core.result import Result
+from archon_graph.core.state import Loss
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.describing import now
 from archon_graph.evals.log import Row
@@ -59,7 +62,10 @@ async def answer_item(
     An answer without text is wrong; the question is unscored if calls failed and no answer came, if the purse ran
     out before it was done, or if the scorer could not do its work.
 
-    Model calls: those of the architecture, but for what is in the client's cache.
+    An item with follow-ups is a conversation: each turn is a run of the architecture that sees the answers before.
+
+    Model calls: those of the architecture for each turn, and those of a judge, but for what is in the client's
+    cache.
 
     Args:
         name: What the row calls the architecture.
@@ -75,17 +81,10 @@ async def answer_item(
         ConfigurationError: A model cannot be used, or the scorer cannot work here at all.
     """
     started = time.monotonic()
-    result: Result | None = None
-    lost: NoAnswerError | None = None
-    try:
-        result = await architecture.arun(item.question, seed=seed, client=client, budget=budget)
-    except NoAnswerError as error:
-        lost = error
+    talk = await _converse(architecture, item, client=client, seed=seed, budget=budget)
     seconds = time.monotonic() - started
-    if result is not None:
-        losses, usage, paid = result.losses, result.usage, result.paid
-    else:
-        losses, usage, paid = (lost.losses, lost.usage, lost.paid) if lost else ((), Usage(), Usage())
+    result, lost = talk.last, talk.lost
+    losses, usage, paid = talk.losses, talk.usage, talk.paid
     answer = None if result is None else result.answer
     why = None if lost is None else str(lost)
     if purse is not None and purse.is_empty and any(loss.kind == "budget" for loss in losses):
@@ -96,7 +95,11 @@ async def answer_item(
         score = Score.unscored(f"no answer came: {lost}")
     else:
         # Who gives no answer though nothing failed is wrong, as an empty answer is.
-        score = await score_answer(scorer, item, answer or "")
+        score = await score_answer(scorer, item, answer or "", earlier=talk.earlier_answers, client=client)
+        paid += paid_for_judging(score)
+        if not score.scored and purse is not None and purse.is_empty:
+            # The judge could not be paid any more; the answer is there, and is judged at the next start.
+            why = SPENT
     told: Mapping[str, object] = (
         {"losses": [dict(loss.to_state()) for loss in losses]} if result is None else result.to_dict()
     )
@@ -112,4 +115,65 @@ async def answer_item(
         at=now(),
         error=why,
         result=told,
+        earlier=[turn.to_dict() for turn in talk.earlier],
     )
+
+
+def paid_for_judging(score: Score) -> Usage:
+    """What was paid now for the judge's calls; nothing where a rule scored."""
+    return Usage() if score.judgment is None else Usage(**score.judgment["paid"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Talk:
+    """The turns of an item, as far as they came."""
+
+    turns: tuple[Result, ...]
+    """One for each turn that has an answer."""
+    lost: NoAnswerError | None
+    """Why the turn after these has none."""
+
+    @property
+    def last(self) -> Result | None:
+        """The run of the last turn; ``None`` if some turn has no answer."""
+        return self.turns[-1] if self.lost is None else None
+
+    @property
+    def earlier(self) -> tuple[Result, ...]:
+        return self.turns[:-1] if self.lost is None else self.turns
+
+    @property
+    def earlier_answers(self) -> list[str]:
+        return [turn.answer for turn in self.earlier]
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        own = tuple(loss for turn in self.turns for loss in turn.losses)
+        return own if self.lost is None else (*own, *self.lost.losses)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage.total([*(turn.usage for turn in self.turns), *([self.lost.usage] if self.lost else [])])
+
+    @property
+    def paid(self) -> Usage:
+        return Usage.total([*(turn.paid for turn in self.turns), *([self.lost.paid] if self.lost else [])])
+
+
+async def _converse(
+    architecture: Architecture, item: Item, *, client: Client, seed: int, budget: Budget | None
+) -> _Talk:
+    """Ask the question and its follow-ups, each with the answers before it; one budget for all turns."""
+    purse = None if budget is None else Ledger(budget)
+    question: str | list[BaseMessage] = item.question
+    turns: list[Result] = []
+    for follow_up in (*item.follow_ups, None):
+        try:
+            result = await architecture.arun(question, seed=seed, client=client, budget=purse)
+        except NoAnswerError as error:
+            return _Talk(turns=tuple(turns), lost=error)
+        turns.append(result)
+        if follow_up is not None:
+            before = [HumanMessage(question)] if isinstance(question, str) else question
+            question = [*before, AIMessage(result.answer), HumanMessage(follow_up)]
+    return _Talk(turns=tuple(turns), lost=None)

@@ -59,6 +59,11 @@ async def find_problems(
                     found.append(ConfigurationError(f"{name}: {error}"))
     if benchmark is not None:
         found += await _rehearse(benchmark)
+        found += [ConfigurationError(problem) for problem in benchmark.scorer.problems(benchmark.items)]
+        try:
+            await asyncio.to_thread(client.check, benchmark.scorer.models)
+        except ConfigurationError as error:
+            found.append(ConfigurationError(f"the judge: {error}"))
     return found
 
 
@@ -105,4 +110,6 @@ def _rule_for(scorer: Scorer, item: Item) -> Scorer | None:
         made = SCORERS.get(item.kind)
         inner = scorer.scorers.get(item.kind)
         return (made() if made is not None else None) if inner is None else _rule_for(inner, item)
+    if scorer.models:
+        return None
     return scorer if type(scorer).__module__.startswith("archon_graph.evals.") else None

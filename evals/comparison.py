@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.benchmarks.problems import nearest
+from archon_graph.evals.judges.audit import Audit, audit
 from archon_graph.evals.log import Row
 from archon_graph.evals.runner import Evaluation
-from archon_graph.evals.scorers import UNSCORED, Value
+from archon_graph.evals.scorers import UNSCORED, Score, Scorer, Value
 from archon_graph.evals.statistics import Comparison, Difference, Estimate, compare, estimate_mean
 from archon_graph.models import ConfigurationError, Usage
 
@@ -28,6 +30,13 @@ class Standing:
     """Those of them that cost what they cost: without the ones that are to be asked again."""
     usage: Usage
     """What these took together, whether or not it was paid now; as if this architecture had been alone."""
+    judging: Usage
+    """What judging these took, recorded or not; nothing where a rule scored."""
+    figures: Mapping[str, Any]
+    """What the benchmark's authors would print, by name (`Scorer.figures`); empty where that is the mean score, or
+    where the scorer is not known any more."""
+    audit: Audit | None
+    """What the verdicts say of the judge; ``None`` where a rule scored."""
     disturbed: int
     """How many answers came about with losses: calls that failed, replies that could not be read."""
     cut_short: int
@@ -64,6 +73,8 @@ class Standing:
             "tokens": self.tokens,
             "money": self.money,
             "seconds": self.seconds,
+            **({} if self.audit is None else {"judging": asdict(self.judging), "audit": self.audit.to_json()}),
+            **({"figures": dict(self.figures)} if self.figures else {}),
             "disturbed": self.disturbed,
             "cut_short": self.cut_short,
         }
@@ -101,13 +112,16 @@ class Summary:
         }
 
 
-def compare_architectures(evaluation: Evaluation, *, baseline: str | None = None, level: float = 0.95) -> Summary:
+def compare_architectures(
+    evaluation: Evaluation, *, baseline: str | None = None, level: float = 0.95, scorer: Scorer | None = None
+) -> Summary:
     """Compare the architectures of an evaluation with one of them.
 
     Args:
         evaluation: It may be unfinished: each question that was done counts.
         baseline: Name of the one to compare with; the first by default.
         level: Confidence level of the intervals.
+        scorer: Who scored, for the figures that its authors would print.
 
     Raises:
         ConfigurationError: There is no such architecture; names the nearest.
@@ -116,7 +130,17 @@ def compare_architectures(evaluation: Evaluation, *, baseline: str | None = None
     names = evaluation.architectures
     against = check_baseline(baseline, names)
     rows = {name: {row.item: row for row in evaluation.of(name)} for name in names}
-    standings = tuple(_standing(name, list(rows[name].values()), level) for name in names)
+    models = {entry["name"]: _models(entry.get("config")) for entry in evaluation.run["architectures"]}
+    standings = tuple(
+        _standing(
+            name,
+            list(rows[name].values()),
+            level,
+            figures=_figures(scorer, evaluation, rows[name]),
+            models=models[name],
+        )
+        for name in names
+    )
     clusters = [item.unit for item in evaluation.items]
     scores = {name: [_value(rows[name].get(item.id)) for item in evaluation.items] for name in names}
     comparison = compare(scores, baseline=against, clusters=clusters, level=level)
@@ -166,7 +190,26 @@ def check_baseline(baseline: str | None, names: Sequence[str]) -> str:
     return baseline
 
 
-def _standing(name: str, rows: Sequence[Row], level: float) -> Standing:
+def _figures(scorer: Scorer | None, evaluation: Evaluation, rows: Mapping[str, Row]) -> Mapping[str, Any]:
+    if scorer is None:
+        return {}
+    scored: list[tuple[Item, Score]] = [
+        (item, rows[item.id].score) for item in evaluation.items if item.id in rows
+    ]
+    return scorer.figures(scored) if scored else {}
+
+
+def _models(config: Any) -> list[str]:
+    """Every model that a configuration names."""
+    if isinstance(config, Mapping):
+        own = [config["model"]] if isinstance(config.get("model"), str) else []
+        return [*own, *(model for value in config.values() for model in _models(value))]
+    return [model for each in config for model in _models(each)] if isinstance(config, list | tuple) else []
+
+
+def _standing(
+    name: str, rows: Sequence[Row], level: float, *, figures: Mapping[str, Any], models: Sequence[str]
+) -> Standing:
     answered = [row for row in rows if row.answer is not None or row.score.scored]
     return Standing(
         architecture=name,
@@ -176,6 +219,11 @@ def _standing(name: str, rows: Sequence[Row], level: float) -> Standing:
         questions=len(rows),
         answered=len(answered),
         usage=Usage.total(Usage(**row.usage) for row in answered),
+        judging=Usage.total(
+            Usage(**row.score.judgment["usage"]) for row in rows if row.score.judgment is not None
+        ),
+        figures=figures,
+        audit=audit([row.score for row in rows], models=models),
         disturbed=sum(any(loss["kind"] != "budget" for loss in row.losses) for row in rows),
         cut_short=sum(row.stopped == "budget" for row in rows),
     )
@@ -205,6 +253,8 @@ def _verdict(
                 f"{name}: {_questions(standing.score.unscored)} unscored, left out and not counted as wrong; the "
                 f"same command tries them again. The first: {shortened(reason)}"
             )
+        if standing.audit is not None:
+            told.append(f"The judge of {name}: {'; '.join(standing.audit.sentences)}.")
         if standing.cut_short:
             told.append(f"{name}: {_questions(standing.cut_short)} cut short by the budget of a question.")
     return told

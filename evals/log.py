@@ -52,18 +52,25 @@ class Row:
     usage: Mapping[str, Any]
     """What it took, whether or not it was paid now."""
     paid: Mapping[str, Any]
-    """What of that was paid now."""
+    """What of that was paid now, and with it what was paid for judging."""
     at: str
     """When it was done, in UTC."""
     error: str | None = None
     """Why there is no answer."""
     result: Mapping[str, Any] = field(default_factory=dict)
     """The whole run as `Result.to_dict` gives it; of one without an answer its losses alone."""
+    earlier: Sequence[Mapping[str, Any]] = ()
+    """The runs of the turns before, as `Result.to_dict` gives them; empty for items of a single turn."""
 
     @property
     def losses(self) -> Sequence[Mapping[str, Any]]:
         """What did not come through."""
         return tuple(self.result.get("losses", ()))
+
+    @property
+    def answers(self) -> list[str]:
+        """The answers to all turns, the last one last; empty if there is none."""
+        return [] if self.answer is None else [*(turn["answer"] for turn in self.earlier), self.answer]
 
     @property
     def stopped(self) -> str | None:
@@ -72,7 +79,8 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "score": self.score.to_json()}
+        data = {**asdict(self), "score": self.score.to_json()}
+        return data if self.earlier else {name: value for name, value in data.items() if name != "earlier"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Row:
@@ -217,4 +225,5 @@ def read_item(data: Mapping[str, Any]) -> Item:
         metadata=data["metadata"],
         cluster=data["cluster"],
         kind=data["kind"],
+        follow_ups=tuple(data.get("follow_ups", ())),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archon_graph.core import Architecture
-from archon_graph.evals.asking import SPENT, Purse, answer_item
+from archon_graph.evals.asking import SPENT, Purse, answer_item, paid_for_judging
 from archon_graph.evals.benchmarks import Benchmark, Item
 from archon_graph.evals.checking import find_problems, raise_all
 from archon_graph.evals.describing import default_name, describe, now
@@ -227,7 +227,10 @@ class _Run:
             if self._unanswered[name] >= self._most_unanswered:
                 continue
             if before is not None and before.answer is not None:
-                row = replace(before, score=await self._score(item, before.answer), at=now())
+                score = await self._score(item, before)
+                spent = not score.scored and self._purse is not None and self._purse.is_empty
+                row = replace(before, score=score, error=SPENT if spent else None, at=now())
+                self.paid += paid_for_judging(row.score)
                 if row.score != before.score:
                     self._log.append(row)
             else:
@@ -260,8 +263,9 @@ class _Run:
             purse=self._purse,
         )
 
-    async def _score(self, item: Item, answer: str) -> Score:
-        return await score_answer(self._benchmark.scorer, item, answer)
+    async def _score(self, item: Item, row: Row) -> Score:
+        *earlier, answer = row.answers
+        return await score_answer(self._benchmark.scorer, item, answer, earlier=earlier, client=self._client)
 
     def _tell(self) -> None:
         each = (time.monotonic() - self._started) / self._done_now if self._done_now else None

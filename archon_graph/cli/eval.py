@@ -149,7 +149,7 @@ def evaluate(
         raise
     finally:
         client.close()
-    summary = compare_architectures(evaluation, baseline=baseline)
+    summary = compare_architectures(evaluation, baseline=baseline, scorer=questions.scorer)
     report = write_or_tell(evaluation, summary, html, errors)
     if as_json:
         print_json(evaluation, summary, report)

@@ -26,6 +26,9 @@ def show_summary(evaluation: Evaluation, summary: Summary, report: Path | None) 
     console = Console(highlight=False, width=WIDEST)
     console.print(scores_table(summary))
     console.print(Text("calls, tokens, USD and seconds in calls: for each question, recorded or not", style="dim"))
+    for standing in summary.standings:
+        for name, value in standing.figures.items():
+            console.print(Text(f"{standing.architecture}: {name} {_figure(value)}"), soft_wrap=True)
     if summary.differences:
         console.print()
         console.print(_differences(summary))
@@ -102,6 +105,10 @@ def _differences(summary: Summary) -> Table:
             outcome(each),
         )
     return table
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def decimal(money: float) -> str:

@@ -33,6 +33,9 @@ class Sampling:
     """Most tokens the answer may have."""
     stop: tuple[str, ...] = ()
     """Strings that end the answer where they appear."""
+    top_logprobs: int | None = None
+    """So many of the likeliest tokens at each place come with the answer, with their log probabilities, from a
+    provider that tells them (``response_metadata["logprobs"]``)."""
 
     def settings(self) -> dict[str, Any]:
         """The settings that were made, under the names LangChain gives them."""
@@ -43,6 +46,8 @@ class Sampling:
         }
         if self.stop:
             made["stop"] = list(self.stop)
+        if self.top_logprobs is not None:
+            made |= {"logprobs": True, "top_logprobs": self.top_logprobs}
         return made
 
 

@@ -37,12 +37,16 @@ class Item:
     to the same split, and intervals treat them as one draw. ``None``: the item stands alone."""
     kind: str
     """How an answer is scored, see `KINDS`; a scorer of your own may know other kinds."""
+    follow_ups: tuple[str, ...] = ()
+    """What is asked next in the conversation, each once the answer before it is there; empty for a single turn."""
 
     def __post_init__(self) -> None:
         if not self.id:
             raise ValueError("an item's id is empty; give it a name that is unique in its benchmark")
         if not self.input or (isinstance(self.input, str) and not self.input.strip()):
             raise ValueError(f"the input of item {self.id!r} is empty; ask something")
+        if not all(one.strip() for one in self.follow_ups):
+            raise ValueError(f"a follow-up of item {self.id!r} is empty; ask something, or leave it out")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -74,6 +78,8 @@ class Item:
             "metadata": dict(self.metadata),
             "cluster": self.cluster,
             "kind": self.kind,
+            # Left out where there is none: items of a single turn keep their fingerprint.
+            **({"follow_ups": list(self.follow_ups)} if self.follow_ups else {}),
         }
 
     @property

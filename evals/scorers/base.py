@@ -6,12 +6,14 @@ import enum
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 if TYPE_CHECKING:
     from archon_graph.evals.benchmarks.item import Item
+    from archon_graph.models import Client
+    from archon_graph.models.request import ModelLike
 
 
 class Unscored(enum.Enum):
@@ -44,6 +46,8 @@ class Score:
     """How it came to this, in a sentence; for an unscored answer the reason."""
     extracted: str | None = None
     """The part of the answer that was compared or run; ``None`` if none was found."""
+    judgment: Mapping[str, Any] | None = field(default=None, hash=False)
+    """What a judge said and what that took, as plain data (`JudgeScorer`); ``None`` where a rule scored."""
 
     def __post_init__(self) -> None:
         if self.value is UNSCORED:
@@ -65,7 +69,8 @@ class Score:
     def to_json(self) -> dict[str, Any]:
         """As plain data; `UNSCORED` is ``null``."""
         value = None if self.value is UNSCORED else self.value
-        return {"value": value, "detail": self.detail, "extracted": self.extracted}
+        data = {"value": value, "detail": self.detail, "extracted": self.extracted}
+        return data if self.judgment is None else {**data, "judgment": dict(self.judgment)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Score:
@@ -79,6 +84,7 @@ class Score:
             value=UNSCORED if value is None else value,
             detail=data.get("detail", ""),
             extracted=data.get("extracted"),
+            judgment=data.get("judgment"),
         )
 
 
@@ -87,7 +93,7 @@ class Scorer(ABC):
 
     Called by the runner, for many answers at once and from any event loop; an instance holds settings only. It
     gets plain text, which is hostile input: no text may make it raise, hang or call a model. (A judge, which does
-    call one, is a scorer too, and takes its client as an argument.)
+    call one, is a scorer too: it implements `score_turns`, which is given the client to draw through.)
 
     To write one, subclass, set `name`, and implement `score`; a frozen dataclass gets its `identity` for free.
     """
@@ -104,6 +110,38 @@ class Scorer(ABC):
         Raises:
             ConfigurationError: The scorer cannot work at all here: an extra is missing, there is no sandbox.
         """
+
+    async def score_turns(self, item: Item, answers: Sequence[str], client: Client) -> Score:  # noqa: ARG002
+        """Score the answers to an item and to each of its follow-ups; a rule looks at the last one alone.
+
+        Model calls: none, but for a judge's.
+
+        Args:
+            item: The question.
+            answers: The answers in order, one for each turn.
+            client: What a judge draws through, and pays with.
+
+        Raises:
+            ConfigurationError: The scorer cannot work here at all.
+        """
+        return await self.score(item, answers[-1])
+
+    @property
+    def models(self) -> tuple[ModelLike, ...]:
+        """The models that it calls; none, if it is no judge."""
+        return ()
+
+    def problems(self, items: Sequence[Item]) -> list[str]:  # noqa: ARG002
+        """What items lack to be scored, in sentences; seen before any model is paid."""
+        return []
+
+    def figures(self, scored: Sequence[tuple[Item, Score]]) -> Mapping[str, Any]:  # noqa: ARG002
+        """What the benchmark's authors would print for these answers, by name, where that is not the mean score.
+
+        Args:
+            scored: Every item with the score of the answer to it, unscored ones included.
+        """
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """The settings that are part of the scorer's identity, as plain data."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from archon_graph.evals.scorers.base import Score, Scorer
 from archon_graph.evals.scorers.choice import Choice
@@ -16,6 +16,8 @@ from archon_graph.evals.scorers.numeric import Numeric
 
 if TYPE_CHECKING:
     from archon_graph.evals.benchmarks.item import Item
+    from archon_graph.models import Client
+    from archon_graph.models.request import ModelLike
 
 
 def _format() -> Scorer:
@@ -57,6 +59,34 @@ class ByKind(Scorer):
         if scorer is None:
             return Score.unscored(f"no scorer for items of the kind {item.kind!r}; give ByKind one")
         return await scorer.score(item, answer)
+
+    async def score_turns(self, item: Item, answers: Sequence[str], client: Client) -> Score:
+        """Ask the scorer of the item's kind, which may be a judge."""
+        scorer = self._scorer(item.kind)
+        if scorer is None:
+            return await self.score(item, answers[-1])
+        return await scorer.score_turns(item, answers, client)
+
+    @property
+    def models(self) -> tuple[ModelLike, ...]:
+        """The models of all judges among its scorers."""
+        return tuple(model for scorer in self.scorers.values() for model in scorer.models)
+
+    def problems(self, items: Sequence[Item]) -> list[str]:
+        """What items lack to be scored by the scorer of their kind."""
+        return [
+            problem
+            for kind, scorer in self.scorers.items()
+            for problem in scorer.problems([item for item in items if item.kind == kind])
+        ]
+
+    def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
+        """The figures of every scorer, for the items of its kind."""
+        told: dict[str, Any] = {}
+        for kind, scorer in self.scorers.items():
+            own = [(item, score) for item, score in scored if item.kind == kind]
+            told |= {f"{kind}: {name}": value for name, value in scorer.figures(own).items()} if own else {}
+        return told
 
     def _scorer(self, kind: str) -> Scorer | None:
         if kind in self.scorers:

@@ -1,0 +1,1 @@
+"""Scoring by language models, and the published protocols of it."""
