@@ -47,7 +47,7 @@ def made(*, length: float, difficulty: float, model: float) -> dict[str, Any]:
 def gamed(rows: int = 40) -> GamedBaselines:
     lengths = tuple(np.linspace(-1, 1, rows).tolist())
     return GamedBaselines(
-        lengths=lengths, difficulties=(0.8,) * rows, shares=tuple(expit(-2 * np.array(lengths)).tolist())
+        lengths=lengths, difficulties=(0.8,) * rows, shares=tuple(expit(1 - 2 * np.array(lengths)).tolist())
     )
 
 
