@@ -218,6 +218,7 @@ def test_each_of_the_13_ways_is_known(way: str):
         ("the answer B is bb", ["b"], None),
         ("this is a b c", ["b"], "a b c"),
         ("it is .", ["."], None),
+        ("Oslo it is !", ["oslo"], "oslo it is !"),
         ("", ["x"], None),
     ],
 )
