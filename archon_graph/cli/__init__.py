@@ -10,7 +10,20 @@ from rich.console import Console
 from rich.text import Text
 
 from archon_graph._version import __version__
-from archon_graph.cli import cache, check, convert, curves, draw, graphs, models, report, run, search, serve
+from archon_graph.cli import (
+    answers,
+    cache,
+    check,
+    convert,
+    curves,
+    draw,
+    graphs,
+    models,
+    report,
+    run,
+    search,
+    serve,
+)
 from archon_graph.cli import eval as evaluation
 from archon_graph.models import ArchonError, ConfigurationError
 
@@ -23,6 +36,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("eval")(evaluation.evaluate)
+app.command("answers")(answers.answers)
 app.command("curves")(curves.curves)
 app.command("search")(search.search)
 app.command("serve")(serve.serve)

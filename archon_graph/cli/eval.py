@@ -58,6 +58,26 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="At most so many items, always the same ones.")
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option("--judge", metavar="MODEL", help="Let this model judge the answers, in place of a rule."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="How it judges: pairwise, rating, or a benchmark's own, the default.",
+        ),
+    ] = None,
+    judge_prompts: Annotated[
+        Path | None,
+        typer.Option("--judge-prompts", metavar="FILE", help="The published prompts of the protocol."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="FILE|LOG", help="Answers that the judge compares with."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where the log is; evaluations/... by default."),
@@ -122,6 +142,7 @@ def evaluate(
         archs=archs,
         model=model,
         benchmark={"name": benchmark, "path": path, "where": where, "split": split, "limit": limit},
+        judging={"model": judge, "protocol": protocol, "prompts": judge_prompts, "against": against},
         baseline=baseline,
         html=html,
         client={"cache": not no_cache, "cache_file": cache_file, "tape": tape, "replay": replay},
@@ -169,6 +190,7 @@ class _Asked:
         archs: Sequence[str],
         model: str | None,
         benchmark: Mapping[str, Any],
+        judging: Mapping[str, Any],
         baseline: str | None,
         html: Path | None,
         client: Mapping[str, Any],
@@ -177,6 +199,7 @@ class _Asked:
         self._archs = archs
         self._model = model
         self._benchmark = benchmark
+        self._judging = judging
         self._baseline = baseline
         self._html = html
         self._client = client
@@ -203,7 +226,7 @@ class _Asked:
             name: attempt(lambda arch=arch: load_architecture(arch, model=self._model))  # type: ignore[misc]
             for name, arch in zip(attempt(lambda: _names(self._archs)) or self._archs, self._archs, strict=True)
         }
-        benchmark = self._load_benchmark(attempt)
+        benchmark = self._judged(self._load_benchmark(attempt), attempt)
         attempt(lambda: self._check_baseline([*loaded]))
         attempt(self._check_report)
         client = attempt(lambda: open_client(**one_place(self._client)))
@@ -247,6 +270,26 @@ class _Asked:
             return whole if len({item.kind for item in whole.items}) == 1 else None
         return part if given["limit"] is None else part.sample(given["limit"])
 
+    def _judged(
+        self, benchmark: Benchmark | None, attempt: Callable[[Callable[[], Any]], Any]
+    ) -> Benchmark | None:
+        """The benchmark with a judge, if one was asked for."""
+        from archon_graph.evals.judges import Judging, find_protocol, judged
+
+        given = self._judging
+        if given["model"] is None:
+            options = {"--protocol": "protocol", "--judge-prompts": "prompts", "--against": "against"}
+            if alone := [option for option, name in options.items() if given[name] is not None]:
+                attempt(lambda: _refuse(f"{', '.join(alone)} is for a judge; name one: --judge openai:gpt-4o"))
+            return benchmark
+        if benchmark is None:
+            # Its name and prompts can be looked at all the same.
+            if given["protocol"] is not None:
+                attempt(lambda: find_protocol(given["protocol"], prompts=given["prompts"]))
+            return None
+        made: Benchmark | None = attempt(lambda: judged(benchmark, Judging(**given)))
+        return made
+
     def _check_baseline(self, names: Sequence[str]) -> None:
         from archon_graph.evals.comparison import check_baseline
 
@@ -277,6 +320,10 @@ def _told(load: Callable[[], Any]) -> Any:
         raise
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _refuse(reason: str) -> None:
+    raise ConfigurationError(reason)
 
 
 def _conditions(where: Sequence[str] | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import yaml
 
 from archon_graph.core.config import nearest
 from archon_graph.evals.benchmarks import Benchmark, load_benchmark
+from archon_graph.evals.judges import Judging, judged
 from archon_graph.models import Budget, ConfigurationError
 from archon_graph.search.racing import RacingRule
 from archon_graph.search.space import SearchSpace
@@ -258,12 +259,15 @@ class _Reader:
         if "name" not in options:
             raise SpecError("has no name. Write benchmark: {name: gsm8k, path: test.jsonl}")
         name = str(options.pop("name"))
+        judge = options.pop("judge", None)
         if "path" in options:
             options["path"] = self._folder / str(options["path"])
         elif (self._folder / name).is_file():
             name = str(self._folder / name)
         limits = self._limits()
         whole = load_benchmark(name, **options)
+        if judge is not None:
+            whole = judged(whole, Judging.from_config(judge, folder=self._folder))
         return split_data(whole, limits)
 
     def _limits(self) -> dict[str, int]:

@@ -21,6 +21,12 @@ BENCHMARKS: Mapping[str, str] = MappingProxyType(
         "human_eval": "archon_graph.evals.benchmarks.human_eval:human_eval",
         "mbpp": "archon_graph.evals.benchmarks.mbpp:mbpp",
         "mmlu": "archon_graph.evals.benchmarks.mmlu:mmlu",
+        "mt_bench": "archon_graph.evals.benchmarks.mt_bench:mt_bench",
+        "arena_hard": "archon_graph.evals.benchmarks.arena_hard:arena_hard",
+        "alpaca_eval": "archon_graph.evals.benchmarks.alpaca_eval:alpaca_eval",
+        "mixeval": "archon_graph.evals.benchmarks.mixeval:mixeval",
+        "mixeval_hard": "archon_graph.evals.benchmarks.mixeval:mixeval_hard",
+        "code_contests": "archon_graph.evals.benchmarks.code_contests:code_contests",
         "jsonl": "archon_graph.evals.benchmarks.jsonl:jsonl",
     }
 )
@@ -83,6 +89,8 @@ def _load(name: str | Path, path: str | Path | None, options: dict[str, Any]) ->
     taken = inspect.signature(loader).parameters
     if known == "jsonl" and path is None:
         raise UnknownBenchmarkError("jsonl is the form of a file of your own; give its path: questions.jsonl")
+    if path is None and "path" in taken and taken["path"].default is inspect.Parameter.empty:
+        raise UnknownBenchmarkError(f"{known} is read from a file, and none was given; give its path: --path FILE")
     for option in options:
         if option not in taken:
             own = [key for key in taken if key != "path"]

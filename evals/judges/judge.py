@@ -68,7 +68,7 @@ class JudgeScorer(Scorer):
         failed = next((draw.error for draw in draws if draw.error is not None), None)
         if failed is not None:
             return Score(value=UNSCORED, detail=f"the judge failed: {_said(failed)}", judgment=judgment)
-        value, detail = self.protocol.score(item, answers, verdicts)
+        value, detail = self.protocol.score(verdicts)
         if value is None:
             return Score(value=UNSCORED, detail=f"no verdict could be read: {detail}", judgment=judgment)
         return Score(value=value, detail=detail, judgment=judgment)

@@ -119,7 +119,7 @@ class Protocol(ABC):
         return game.messages
 
     @abstractmethod
-    def score(self, item: Item, answers: Sequence[str], verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
+    def score(self, verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
         """The score from 0 to 1, and how it came to it; ``None`` if no verdict could be read."""
 
     def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:  # noqa: ARG002

@@ -74,11 +74,18 @@ class ByKind(Scorer):
 
     def problems(self, items: Sequence[Item]) -> list[str]:
         """What items lack to be scored by the scorer of their kind."""
-        return [
+        told = [
             problem
             for kind, scorer in self.scorers.items()
             for problem in scorer.problems([item for item in items if item.kind == kind])
         ]
+        if items and all(self._scorer(item.kind) is None for item in items):
+            kinds = ", ".join(sorted({repr(item.kind) for item in items}))
+            told.append(
+                f"no rule scores items of the kind {kinds}, and every answer would be unscored; let a model judge "
+                f"them: --judge openai:gpt-4o"
+            )
+        return told
 
     def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
         """The figures of every scorer, for the items of its kind."""

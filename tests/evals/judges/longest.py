@@ -53,7 +53,7 @@ class Longest(Protocol):
         value = _VALUES[label]
         return Reading(label=label, value=1 - value if game.swapped else value)
 
-    def score(self, item: Item, answers: Sequence[str], verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
+    def score(self, verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
         read = [verdict.value for verdict in verdicts if verdict.value is not None]
         return (sum(read) / len(read) if read else None), f"{len(read)} of 2 verdicts"
 

@@ -1,0 +1,122 @@
+"""``WeightedPreference``: AlpacaEval 2.0's judge, who compares an answer with a baseline's, as a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from langchain_core.messages import AIMessage
+
+from archon_graph.evals.judges.alpaca_eval import (
+    TOP_LOGPROBS,
+    AlpacaPrompt,
+    is_switched,
+    read_preference,
+    win_rate,
+)
+from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline
+from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
+from archon_graph.models import Sampling
+
+if TYPE_CHECKING:
+    from archon_graph.evals.benchmarks.item import Item
+    from archon_graph.evals.scorers.base import Score
+
+_DRAW = 0.5
+_PUBLISHED, _OTHER = "published-order", "other-order"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedPreference(Protocol):
+    """Which of two answers is better, weighed by the probabilities of the judge's one token.
+
+    The published protocol shows the two in an order drawn for each instruction; its win rate (`figures`) is made
+    of those games alone. The other order is played, too, unless it is left out: the score of an answer is the mean
+    of both, in which a preference for a place cancels out. Equal answers are a draw, and nobody is asked. A judge
+    that gives no probabilities is read by the letter that it writes.
+
+    Model calls: two for each answer, or one.
+
+    Source: Dubois et al. (arXiv 2404.04475).
+    """
+
+    name: ClassVar[str] = "alpaca_eval"
+
+    words: AlpacaPrompt = field(default_factory=AlpacaPrompt.default)
+    """What the judge is told."""
+    both_orders: bool = True
+    """Whether the order that was not drawn is played as well."""
+
+    @property
+    def prompt(self) -> str:
+        """Identity of the words."""
+        return self.words.identity
+
+    @property
+    def sampling(self) -> Sampling:
+        """As published: one token, at the temperature that its probabilities are made for."""
+        return Sampling(temperature=1.0, max_tokens=1, top_logprobs=TOP_LOGPROBS)
+
+    def games(self, item: Item, answers: Sequence[str]) -> list[Game]:
+        """The game in the order drawn for the instruction, and the one in the other order."""
+        asked, other, own = _text(item), baseline_of(item)[-1], answers[-1]
+        if other == own:
+            return []
+        drawn = is_switched(asked)
+        orders = [(_PUBLISHED, drawn), *([(_OTHER, not drawn)] if self.both_orders else [])]
+        return [
+            Game(
+                name=name,
+                messages=tuple(self.words.messages(asked, other, own, switched=switched)),
+                swapped=switched,
+                pair="both",
+            )
+            for name, switched in orders
+        ]
+
+    def read(self, game: Game, reply: AIMessage) -> Reading:
+        """By the probabilities of the first token, or else by the text."""
+        preference = read_preference(reply, switched=bool(game.swapped))
+        return NO_VERDICT if preference is None else Reading(label=f"{preference:.6g}", value=preference - 1)
+
+    def score(self, verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
+        """The mean of the orders that could be read."""
+        if not verdicts:
+            return _DRAW, "the answers are the same"
+        read = [verdict.value for verdict in verdicts if verdict.value is not None]
+        return (sum(read) / len(read) if read else None), f"{len(read)} of {len(verdicts)} orders were read"
+
+    def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
+        """Win rate and standard error in percent, as the published tables have them: of the drawn order alone."""
+        preferences: list[float | None] = []
+        for _, score in scored:
+            games = {verdict.game: verdict.value for verdict in verdicts_of(score)}
+            value = games.get(_PUBLISHED) if games else score.value if score.scored else None
+            preferences.append(None if not isinstance(value, float) else 1 + value)
+        rate = win_rate(preferences)
+        return {name: value for name, value in rate.to_json().items() if value is not None}
+
+    def other_answer(self, item: Item) -> str | None:
+        """The baseline's answer."""
+        return baseline_of(item)[-1]
+
+    def problem(self, item: Item) -> str | None:
+        """It needs a baseline's answer."""
+        return lacks_baseline(item)
+
+    def settings(self) -> dict[str, Any]:
+        """Whether both orders are played."""
+        return {"both_orders": self.both_orders}
+
+
+def _text(item: Item) -> str:
+    if isinstance(item.input, str):
+        return item.input
+    return "\n\n".join(str(message.text) for message in item.input)
+
+
+def weighted_preference(prompts: Path | None = None) -> WeightedPreference:
+    """The protocol with our own words, or with those of the published ``alpaca_eval_clf.txt``."""
+    return WeightedPreference(words=AlpacaPrompt.default() if prompts is None else AlpacaPrompt.load(prompts))
