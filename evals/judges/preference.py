@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.messages import AIMessage
 
+from archon_graph.evals.benchmarks.problems import Draft
 from archon_graph.evals.judges.alpaca_eval import (
     TOP_LOGPROBS,
     AlpacaPrompt,
@@ -22,9 +23,11 @@ from archon_graph.models import Sampling
 
 if TYPE_CHECKING:
     from archon_graph.evals.benchmarks.item import Item
+    from archon_graph.evals.judges.length_control import GamedBaselines
     from archon_graph.evals.scorers.base import Score
 
 _DRAW = 0.5
+_FILES = ("alpaca_eval_clf.txt", "instruction_difficulty.csv", "df_gamed.csv")
 _PUBLISHED, _OTHER = "published-order", "other-order"
 
 
@@ -48,6 +51,10 @@ class WeightedPreference(Protocol):
     """What the judge is told."""
     both_orders: bool = True
     """Whether the order that was not drawn is played as well."""
+    difficulties: tuple[float, ...] | None = None
+    """How hard each instruction of the published set is, for the length-controlled win rate."""
+    gamed: GamedBaselines | None = None
+    """The rows of gamed baselines that the published length-controlled win rates are fitted with."""
 
     @property
     def prompt(self) -> str:
@@ -95,8 +102,35 @@ class WeightedPreference(Protocol):
             games = {verdict.game: verdict.value for verdict in verdicts_of(score)}
             value = games.get(_PUBLISHED) if games else score.value if score.scored else None
             preferences.append(None if not isinstance(value, float) else 1 + value)
-        rate = win_rate(preferences)
-        return {name: value for name, value in rate.to_json().items() if value is not None}
+        figures = {name: value for name, value in win_rate(preferences).to_json().items() if value is not None}
+        return {**figures, **self._length_controlled(scored, preferences)}
+
+    def _length_controlled(
+        self, scored: Sequence[tuple[Item, Score]], preferences: Sequence[float | None]
+    ) -> dict[str, Any]:
+        """The win rate at equal lengths, and what it may be held against; nothing where it cannot be fitted."""
+        # scikit-learn takes a second to load.
+        from archon_graph.evals.judges.length_control import FOLDS, length_controlled_win_rate
+
+        if sum(one is not None for one in preferences) < FOLDS:
+            return {}
+        lengths = [(score.judgment or {}).get("lengths", (0, 0)) for _, score in scored]
+        indices = [item.metadata.get("index") for item, _ in scored]
+        known = self.difficulties if all(isinstance(index, int) for index in indices) else None
+        found = length_controlled_win_rate(
+            preferences,
+            lengths=[own for own, _ in lengths],
+            baseline_lengths=[
+                len(baseline_of(item)[-1]) if score.judgment is None else other or 0
+                for (item, score), (_, other) in zip(scored, lengths, strict=True)
+            ],
+            difficulties=known,
+            gamed=None if known is None else self.gamed,
+            # Of a part of the set, each question has its own difficulty; of the whole both are the same.
+            difficulty_by="question",
+            indices=None if known is None else [int(index) for index in indices],  # type: ignore[arg-type]
+        )
+        return {"length_controlled_win_rate": found.win_rate, "length_control": found.statement}
 
     def other_answer(self, item: Item) -> str | None:
         """The baseline's answer."""
@@ -118,5 +152,28 @@ def _text(item: Item) -> str:
 
 
 def weighted_preference(prompts: Path | None = None) -> WeightedPreference:
-    """The protocol with our own words, or with those of the published ``alpaca_eval_clf.txt``."""
-    return WeightedPreference(words=AlpacaPrompt.default() if prompts is None else AlpacaPrompt.load(prompts))
+    """The protocol with our own words, or with what was published.
+
+    Args:
+        prompts: ``alpaca_eval_clf.txt``, or a folder with one or more of it, ``instruction_difficulty.csv`` and
+            ``df_gamed.csv``, which the published length-controlled win rates are made with.
+
+    Raises:
+        BenchmarkError: A file cannot be read, or the folder holds none of them.
+    """
+    if prompts is None:
+        return WeightedPreference()
+    if not prompts.is_dir():
+        return WeightedPreference(words=AlpacaPrompt.load(prompts))
+    from archon_graph.evals.judges.length_files import load_difficulties, load_gamed_baselines
+
+    words, hard, gamed = (prompts / name for name in _FILES)
+    if not any(path.is_file() for path in (words, hard, gamed)):
+        draft = Draft(file=str(prompts))
+        draft.add(None, None, f"the folder holds none of {', '.join(_FILES)}", "Name the folder that they are in")
+        draft.raise_if_any()
+    return WeightedPreference(
+        words=AlpacaPrompt.load(words) if words.is_file() else AlpacaPrompt.default(),
+        difficulties=load_difficulties(hard) if hard.is_file() else None,
+        gamed=load_gamed_baselines(gamed) if gamed.is_file() else None,
+    )

@@ -14,6 +14,7 @@ from archon_graph.core.component import ModelComponent
 from archon_graph.core.config import nearest
 from archon_graph.models import Client, ConfigurationError, MissingExtraError
 from archon_graph.models.cache import ResponseCache, Tape
+from archon_graph.models.providers import label
 from archon_graph.search.evaluating import Asker
 from archon_graph.search.spec import StudySpec
 
@@ -108,7 +109,7 @@ def open_asker(
             policies=client.policies,
             prices=client.prices,
         ),
-        models=_models(spec),
+        models=[*_models(spec), *map(label, spec.data["search"].scorer.models)],
         timeout=timeout,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from langchain_core.messages import AIMessage
 
 from archon_graph import ScriptedModel
 from archon_graph.evals import Item, Score
+from archon_graph.evals.benchmarks import BenchmarkError
 from archon_graph.evals.judges import JudgeScorer, Protocol, find_protocol, verdicts_of
 from archon_graph.evals.judges.alpaca_eval import is_switched
 from archon_graph.models import Client, ConfigurationError, ScriptedCall
@@ -128,3 +131,55 @@ class TestClosedForm:
 def test_an_unknown_protocol_names_the_nearest():
     with pytest.raises(ConfigurationError, match="did you mean 'arena_hard'"):
         find_protocol("arena-hrad")
+
+
+class TestLengthControl:
+    """Who wins by length alone is worth less where lengths are made equal."""
+
+    @staticmethod
+    def items(count: int = 40) -> list[Item]:
+        return [
+            Item(
+                id=f"q{number}",
+                input=f"Question {number}.",
+                kind="preference",
+                metadata={"baseline": "b" * (20 + 7 * number % 31), "index": number},
+            )
+            for number in range(count)
+        ]
+
+    async def test_a_judge_who_likes_length(self):
+        protocol = find_protocol("alpaca_eval")
+
+        def longer(call: ScriptedCall) -> Any:
+            m, big = (len(part) for part in re.findall(r"a{10,}|b{10,}", call.prompt))
+            return likelihoods(m=0.9, M=0.1) if m > big else likelihoods(m=0.1, M=0.9)
+
+        # Four of five answers are longer than the baseline's.
+        scored = [
+            (item, await judge(protocol, item, longer, "a" * (12 if number % 5 == 0 else 60)))
+            for number, item in enumerate(self.items())
+        ]
+        figures = protocol.figures(scored)
+
+        assert figures["win_rate"] == pytest.approx(74.0)
+        assert figures["length_controlled_win_rate"] < 64
+        assert "not to be held against published" in figures["length_control"]
+
+    async def test_with_the_published_data_it_says_so(self, tmp_path: Path):
+        rows = "".join(f"{number},{number / 40}\n" for number in range(40))
+        (tmp_path / "instruction_difficulty.csv").write_text(f"index,instruction_difficulty\n{rows}")
+        gamed = "".join(f"{one},{two},{0.3 + one / 4}\n" for one in (-1, 0, 1) for two in (0.1, 0.5, 0.9))
+        (tmp_path / "df_gamed.csv").write_text(f"std_delta_len,instruction_difficulty,preference\n{gamed}")
+        protocol = find_protocol("alpaca_eval", prompts=tmp_path)
+
+        def fair(call: ScriptedCall) -> Any:
+            return likelihoods(m=0.5, M=0.5)
+
+        scored = [(item, await judge(protocol, item, fair, "a" * 30)) for item in self.items()]
+
+        assert protocol.figures(scored[5:])["length_control"].startswith("Fitted as the published")
+
+    def test_a_folder_without_any_of_it(self, tmp_path: Path):
+        with pytest.raises(BenchmarkError, match=r"alpaca_eval_clf\.txt"):
+            find_protocol("alpaca_eval", prompts=tmp_path)
