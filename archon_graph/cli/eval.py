@@ -78,6 +78,10 @@ def evaluate(
         Path | None,
         typer.Option("--against", metavar="FILE|LOG", help="Answers that the judge compares with."),
     ] = None,
+    references: Annotated[
+        Path | None,
+        typer.Option("--references", metavar="FILE", help="Right answers that the judge is shown."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where the log is; evaluations/... by default."),
@@ -142,7 +146,13 @@ def evaluate(
         archs=archs,
         model=model,
         benchmark={"name": benchmark, "path": path, "where": where, "split": split, "limit": limit},
-        judging={"model": judge, "protocol": protocol, "prompts": judge_prompts, "against": against},
+        judging={
+            "model": judge,
+            "protocol": protocol,
+            "prompts": judge_prompts,
+            "against": against,
+            "references": references,
+        },
         baseline=baseline,
         html=html,
         client={"cache": not no_cache, "cache_file": cache_file, "tape": tape, "replay": replay},
@@ -278,7 +288,12 @@ class _Asked:
 
         given = self._judging
         if given["model"] is None:
-            options = {"--protocol": "protocol", "--judge-prompts": "prompts", "--against": "against"}
+            options = {
+                "--protocol": "protocol",
+                "--judge-prompts": "prompts",
+                "--against": "against",
+                "--references": "references",
+            }
             if alone := [option for option, name in options.items() if given[name] is not None]:
                 attempt(lambda: _refuse(f"{', '.join(alone)} is for a judge; name one: --judge openai:gpt-4o"))
             return benchmark

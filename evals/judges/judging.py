@@ -14,6 +14,7 @@ from archon_graph.evals.judges.answer_files import read_answers
 from archon_graph.evals.judges.baselines import with_baseline
 from archon_graph.evals.judges.judge import JudgeScorer
 from archon_graph.evals.judges.protocol import Protocol
+from archon_graph.evals.judges.turns import with_references
 from archon_graph.evals.scorers.by_kind import ByKind
 from archon_graph.models import ConfigurationError
 
@@ -51,6 +52,9 @@ class Judging:
     against: Path | None = None
     """Answers to compare with, see `read_answers`; ``None`` for those that the items hold."""
 
+    references: Path | None = None
+    """Right answers that the judge is shown, in the same forms; questions without one are judged without."""
+
     @classmethod
     def from_config(cls, data: Mapping[str, Any] | str, *, folder: Path | None = None) -> Self:
         """Read it from plain data: a model's spec, or a mapping with ``model`` and what else is wanted.
@@ -72,7 +76,7 @@ class Judging:
             raise ConfigurationError(
                 f"a judge needs a model, such as model: openai:gpt-4o, got {given.get('model')!r}"
             )
-        for key in ("prompts", "against"):
+        for key in ("prompts", "against", "references"):
             if given.get(key) is not None:
                 given[key] = (folder or Path()) / str(given[key])
         return cls(**given)
@@ -94,6 +98,8 @@ def judged(benchmark: Benchmark, judging: Judging) -> Benchmark:
     if judging.against is not None:
         answers = read_answers(judging.against, benchmark)
         benchmark = with_baseline(benchmark, answers.by_item, source=str(judging.against), model=answers.model)
+    if judging.references is not None:
+        benchmark = with_references(benchmark, read_answers(judging.references, benchmark).by_item)
     protocol = find_protocol(_protocol_name(benchmark, judging), prompts=judging.prompts)
     judge = JudgeScorer(model=judging.model, protocol=protocol)
     kinds = {item.kind for item in benchmark.items}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from archon_graph.evals.benchmarks.benchmark import Benchmark
     from archon_graph.evals.benchmarks.item import Item
 
 _ROLES = {"human": "User", "ai": "Assistant", "system": "System"}
@@ -18,6 +21,24 @@ def questions_of(item: Item) -> tuple[str, ...]:
         return (str(item.input[0].text), *item.follow_ups)
     talk = "\n\n".join(f"{_ROLES.get(one.type, one.type)}: {one.text}" for one in item.input)
     return (talk, *item.follow_ups)
+
+
+def with_references(benchmark: Benchmark, answers: Mapping[str, Sequence[str]]) -> Benchmark:
+    """The benchmark with these right answers in view of its judge.
+
+    Args:
+        benchmark: The questions.
+        answers: The right answers to an item's turns, by its id; items that are not there have none.
+    """
+    return replace(
+        benchmark,
+        items=tuple(
+            replace(item, metadata={**item.metadata, "reference": list(answers[item.id])})
+            if item.id in answers
+            else item
+            for item in benchmark.items
+        ),
+    )
 
 
 def references_of(item: Item) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ def reply(call: ScriptedCall) -> Any:
         return AIMessage("", tool_calls=[{"name": tool["name"], "args": arguments, "id": f"call_{call.sample}"}])
     if call.schema and call.schema.get("title") not in _OURS:
         return of_schema(call.schema)
+    if "[[A=B]]" in call.prompt:
+        return "They are as good as each other: [[A=B]]"
     if not call.schema and (asked := re.search(r"What is (\d+) doubled", call.prompt)):
         return doubling.answer(int(asked[1]), call.sample)
     return good_reply(call)

@@ -139,7 +139,7 @@ class Runner:
     def _run_json(self, block: Block) -> None:
         path = self._folder / "block.jsonl"
         path.write_text(block.text, encoding="utf-8")
-        if block.text.startswith('{"input"'):
+        if '"input": ' in block.text.split("\n")[0]:
             load_benchmark(str(path))
         elif "graphs" in (data := json.loads(block.text)):
             validate_config(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -48,8 +49,24 @@ def tutorial(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def open_questions(folder: Path) -> dict[str, Any]:
+    """Questions with answers to beat."""
+    lines = [
+        {"id": name, "input": f"What is {name}?", "kind": "open", "metadata": {"baseline": f"{name}."}}
+        for name in ("rust", "moss", "ice", "tea", "salt", "dew", "fog", "ash", "silt", "loam", "peat", "tar")
+    ]
+    answers = [{"id": line["id"], "answer": f"{line['id']}."} for line in lines]
+    for file, records in (("questions.jsonl", lines), ("baseline.jsonl", answers)):
+        (folder / file).write_text("".join(f"{json.dumps(one)}\n" for one in records), encoding="utf-8")
+    return {}
+
+
 # What pages take as given: names, and files.
-GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {"docs/cache.md": recorded, "docs/tutorial.md": tutorial}
+GIVEN: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "docs/cache.md": recorded,
+    "docs/judge.md": open_questions,
+    "docs/tutorial.md": tutorial,
+}
 
 # Why blocks are not run, and how many. A new reason is a decision: it is written down here as well.
 NOT_RUN = {
