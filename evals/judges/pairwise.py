@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from archon_graph.evals.judges.arena_hard import score_2025
 from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline
 from archon_graph.evals.judges.battles import arena_figures, battles_of
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
@@ -159,10 +160,17 @@ class FiveLabels(_Compared):
 
     def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
         """Win rate in percent with its bootstrap interval, and the battles behind it."""
+        if self.rule == "2025":
+            return self._figures_2025(scored)
         battles = [battle for _, score in scored for battle in _battles(verdicts_of(score))]
         # Who gave no answer was not heard, and lost both games.
         battles += [0.0] * sum(2 for _, score in scored if score.judgment is None and score.value == 0.0)
         return {name: value for name, value in arena_figures(battles).to_json().items() if value is not None}
+
+    def _figures_2025(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
+        labels = [[verdict.label for verdict in verdicts_of(score)] for _, score in scored if score.judgment]
+        labels += [["A>>B", "B>>A"] for _, score in scored if score.judgment is None and score.value == 0.0]
+        return {name: value for name, value in score_2025(labels).to_json().items() if value is not None}
 
     def settings(self) -> dict[str, Any]:
         """How labels are read."""

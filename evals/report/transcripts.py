@@ -8,6 +8,7 @@ from typing import Any
 
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.curves import known_scores, text_of
+from archon_graph.evals.judges import baseline_of
 from archon_graph.evals.log import Row, digest
 from archon_graph.evals.runner import Evaluation
 from archon_graph.evals.scorers import Score
@@ -39,6 +40,7 @@ def transcript(
         "about": [item.kind, *(str(item.metadata[name]) for name in _ABOUT if name in item.metadata)],
         "cluster": item.cluster,
         "question": _question(item),
+        "baseline": [cut(text) for text in baseline_of(item)],
         "targets": item.targets,
         "tests": cut("\n".join(item.tests)),
         "flags": " ".join(name for name, holds in flags.items() if holds),
@@ -78,9 +80,10 @@ def _named(letter: str) -> str:
 
 def _question(item: Item) -> list[tuple[str, str]]:
     """Who says what."""
+    then = [(f"turn {number}", cut(text)) for number, text in enumerate(item.follow_ups, start=2)]
     if isinstance(item.input, str):
-        return [("", cut(item.input))]
-    return [(message.type, cut(text_of(message.content))) for message in item.input]
+        return [("", cut(item.input)), *then]
+    return [*((message.type, cut(text_of(message.content))) for message in item.input), *then]
 
 
 def _answer(name: str, row: Row | None, scores: Mapping[tuple[str, str], Score]) -> dict[str, Any]:
@@ -92,6 +95,11 @@ def _answer(name: str, row: Row | None, scores: Mapping[tuple[str, str], Score])
         "row": row,
         **_mark(row.score),
         "answer": None if row.answer is None else cut(row.answer),
+        "earlier": [cut(str(turn["answer"])) for turn in row.earlier],
+        "judge": (row.score.judgment or {}).get("judge", ""),
+        "verdicts": [
+            {**verdict, "text": cut(verdict["text"])} for verdict in (row.score.judgment or {}).get("verdicts", ())
+        ],
         "extracted": None if row.score.extracted is None else cut(row.score.extracted),
         "nodes": [_node(node, row.item, scores) for node in kept if "candidates" in node],
         # Of a run whose candidates were not kept, what its nodes took.

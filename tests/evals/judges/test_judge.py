@@ -13,6 +13,7 @@ from archon_graph import ScriptedModel
 from archon_graph.evals import ByKind, Evaluation, Item, compare_architectures, evaluate
 from archon_graph.evals.asking import SPENT
 from archon_graph.evals.judges.protocol import verdicts_of
+from archon_graph.evals.report import write_report
 from archon_graph.graphs import single
 from archon_graph.models import Budget, Client, ConfigurationError, ModelError, ScriptedCall
 from tests.evals.judges.longest import benchmark, fair, first, judge
@@ -239,3 +240,16 @@ class TestTurns:
         assert row.usage["calls"] == 1
         assert row.answer is None
         assert row.score.value == 0.0
+
+
+async def test_the_report_shows_what_was_said(tmp_path: Path):
+    own = benchmark(judge(fair), "no")
+    questions = replace(own, items=(replace(own.items[0], follow_ups=("And now shorter.",)),))
+    evaluation = await run(questions, tmp_path / "log")
+
+    page = write_report(evaluation).read_text(encoding="utf-8")
+
+    for shown in ("Judged by", "game-1: B; A is the other one", "game-2: A; A is this answer", "Compared with"):
+        assert shown in page
+    for shown in ("And now shorter.", "Answer to turn 1"):
+        assert shown in page

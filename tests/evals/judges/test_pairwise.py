@@ -16,7 +16,7 @@ from archon_graph.evals import Item, Score
 from archon_graph.evals.benchmarks import BenchmarkError
 from archon_graph.evals.judges import JudgeScorer, find_protocol, verdicts_of
 from archon_graph.evals.judges.battles import arena_figures, battles_of, rating_of
-from archon_graph.evals.judges.pairwise import five_labels, read_label
+from archon_graph.evals.judges.pairwise import FiveLabels, five_labels, read_label
 from archon_graph.evals.judges.words import arena_hard_words
 from archon_graph.models import Client, ScriptedCall
 
@@ -174,3 +174,15 @@ class TestPublishedWords:
 
         with pytest.raises(BenchmarkError, match=told.replace("{", r"\{")):
             five_labels(path)
+
+
+async def test_the_figures_of_2025():
+    protocol = FiveLabels(rule="2025")
+    scorer = JudgeScorer(
+        model=ScriptedModel(lambda call: "[[a>b]]" if ours_first(call) else "first [[A>B]], then [[B>A]]"),
+        protocol=protocol,
+    )
+    score = await scorer.score_turns(ITEM, ["OURS"], Client())
+
+    figures = protocol.figures([(ITEM, score)])
+    assert (figures["mean"], figures["questions"]) == (100.0, 1)
