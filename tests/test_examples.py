@@ -20,6 +20,7 @@ SHOWS = {
     "chat_model.py": "generator_1",
     "compose_a_graph.py": "6 calls, 3 of them one after the other",
     "evaluate_your_questions.py": "vote",
+    "judge_answers.py": "of 2 pairs in both orders",
     "lcel_pipe.py": "- ",
     "node_in_a_graph.py": "4 messages are kept",
     "search_small.py": "single",
