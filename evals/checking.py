@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
+from archon_graph.components import Generator
 from archon_graph.core import Architecture
 from archon_graph.core.component import ModelComponent
 from archon_graph.core.scope import check_caps
@@ -23,6 +24,7 @@ async def find_problems(
     client: Client,
     *,
     budgets: Iterable[Budget] = (),
+    total: Budget | None = None,
 ) -> list[ConfigurationError]:
     """Everything that would end the evaluation, as far as it can be known without a model call.
 
@@ -33,7 +35,8 @@ async def find_problems(
         architectures: What is to be evaluated, by name.
         benchmark: The questions; ``None`` if they cannot be read, which is a problem of its own.
         client: What will be drawn through.
-        budgets: Caps that are to hold.
+        budgets: Caps that are to hold for architectures.
+        total: The cap that a judge is paid from, too.
     """
     found: list[ConfigurationError] = []
     sound = {}
@@ -60,8 +63,15 @@ async def find_problems(
     if benchmark is not None:
         found += await _rehearse(benchmark)
         found += [ConfigurationError(problem) for problem in benchmark.scorer.problems(benchmark.items)]
+        judges = benchmark.scorer.models
         try:
-            await asyncio.to_thread(client.check, benchmark.scorer.models)
+            await asyncio.to_thread(client.check, judges)
+            if total is not None:
+                # What a judge may write is bounded by its protocol.
+                parts = {
+                    f"judge {number}": Generator(model, max_tokens=1) for number, model in enumerate(judges, 1)
+                }
+                check_caps(parts, total, client.prices)
         except ConfigurationError as error:
             found.append(ConfigurationError(f"the judge: {error}"))
     return found

@@ -150,7 +150,7 @@ async def evaluate(
     through = client if client is not None else Client(cache=default_path())
     try:
         budgets = [each for each in (budget, total) if each is not None]
-        raise_all(await find_problems(architectures, benchmark, through, budgets=budgets))
+        raise_all(await find_problems(architectures, benchmark, through, budgets=budgets, total=total))
         about = await asyncio.to_thread(
             describe, architectures, benchmark, seed=seed, budget=budget, concurrency=concurrency
         )

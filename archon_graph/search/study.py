@@ -232,7 +232,9 @@ async def _check(spec: StudySpec, client: Client) -> None:
     budgets = [each for each in (spec.budget, spec.budget_per_question) if each is not None]
     problems = []
     for split, part in spec.data.items():
-        problems += await find_problems(singles if split == "search" else {}, part, client, budgets=budgets)
+        problems += await find_problems(
+            singles if split == "search" else {}, part, client, budgets=budgets, total=spec.budget
+        )
     raise_all(problems)
 
 

@@ -253,3 +253,23 @@ async def test_the_report_shows_what_was_said(tmp_path: Path):
         assert shown in page
     for shown in ("And now shorter.", "Answer to turn 1"):
         assert shown in page
+
+
+async def test_a_cap_on_money_needs_the_judges_price_beforehand(tmp_path: Path):
+    questions = benchmark(judge(fair), "no")
+    prices = {"custom:talker-four": {"prompt": 1.0, "completion": 1.0}}
+    asked: list[str] = []
+
+    def counted(call: ScriptedCall) -> Any:
+        asked.append(call.prompt)
+        return "four"
+
+    with pytest.raises(ConfigurationError, match=r"the judge.*price is not known"):
+        await run(
+            questions,
+            tmp_path / "log",
+            model=ScriptedModel(counted, cache_id="talker-four"),
+            client=Client(prices=prices),
+            total=Budget(money=1.0),
+        )
+    assert not asked
