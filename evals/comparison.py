@@ -9,6 +9,7 @@ from typing import Any
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.benchmarks.problems import nearest
 from archon_graph.evals.judges.audit import Audit, audit
+from archon_graph.evals.judges.protocol import verdicts_of
 from archon_graph.evals.log import Row
 from archon_graph.evals.runner import Evaluation
 from archon_graph.evals.scorers import UNSCORED, Score, Scorer, Value
@@ -248,16 +249,24 @@ def _verdict(
     for standing in standings:
         name = standing.architecture
         if standing.score.unscored:
-            reason = next(row.score.detail for row in evaluation.of(name) if not row.score.scored)
+            unscored = [row.score for row in evaluation.of(name) if not row.score.scored]
+            # What a judge said is recorded, and would be the same again.
+            final = all(_heard(score) for score in unscored)
             told.append(
-                f"{name}: {_questions(standing.score.unscored)} unscored, left out and not counted as wrong; the "
-                f"same command tries them again. The first: {shortened(reason)}"
+                f"{name}: {_questions(standing.score.unscored)} unscored, left out and not counted as wrong"
+                f"{'' if final else '; the same command tries them again'}. The first: {shortened(unscored[0].detail)}"
             )
         if standing.audit is not None:
             told.append(f"The judge of {name}: {'; '.join(standing.audit.sentences)}.")
         if standing.cut_short:
             told.append(f"{name}: {_questions(standing.cut_short)} cut short by the budget of a question.")
     return told
+
+
+def _heard(score: Score) -> bool:
+    """Whether a judge was heard out."""
+    verdicts = verdicts_of(score)
+    return bool(verdicts) and all(verdict.text for verdict in verdicts)
 
 
 def _one(standing: Standing) -> str:

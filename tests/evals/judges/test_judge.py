@@ -86,6 +86,9 @@ async def test_a_judge_that_says_nothing_leaves_the_answer_unscored(tmp_path: Pa
     assert not row.score.scored
     assert row.answer == "four"
     assert [verdict.text for verdict in verdicts_of(row.score)] == ["?", "?"]
+    told = " ".join(compare_architectures(evaluation).verdict)
+    assert "1 question unscored" in told
+    assert "tries them again" not in told, "the same reply is recorded"
 
 
 async def test_a_judge_that_fails_leaves_the_answer_unscored_and_is_asked_at_the_next_start(tmp_path: Path):
