@@ -254,8 +254,8 @@ def _verdict(
             final = all(_heard(score) for score in unscored)
             again = "" if final else "; the same command tries them again"
             told.append(
-                f"{name}: {_questions(standing.score.unscored)} unscored, left out and not counted as wrong{again}. "
-                f"The first: {shortened(unscored[0].detail)}"
+                f"{name}: {_questions(standing.score.unscored)} unscored, left out and not counted as wrong"
+                f"{again}. The first: {shortened(unscored[0].detail)}"
             )
         if standing.audit is not None:
             told.append(f"The judge of {name}: {'; '.join(standing.audit.sentences)}.")
