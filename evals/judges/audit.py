@@ -28,7 +28,7 @@ class Audit:
     verdicts: int
     """Games that were played."""
     unreadable: int
-    """Those of them without a verdict that could be read, after all attempts."""
+    """Those of them without a verdict that counts, after all attempts: none, several, or one of no known kind."""
     repeated: int
     """Replies that were asked for again."""
     pairs: int
@@ -122,7 +122,7 @@ def audit(scores: Iterable[Score], *, models: Sequence[str] = ()) -> Audit | Non
     return Audit(
         judge=judge,
         verdicts=len(verdicts),
-        unreadable=sum(verdict.label is None for verdict in verdicts),
+        unreadable=sum(verdict.value is None for verdict in verdicts),
         repeated=sum(max(0, verdict.attempts - 1) for verdict in verdicts),
         pairs=len(pairs),
         flips=sum((one - _TIE) * (other - _TIE) < 0 for one, other in pairs),
