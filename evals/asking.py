@@ -124,6 +124,11 @@ def paid_for_judging(score: Score) -> Usage:
     return Usage() if score.judgment is None else Usage(**score.judgment["paid"])
 
 
+def judge_failed(score: Score) -> bool:
+    """Whether calls of a judge failed, so that it was not heard out."""
+    return score.judgment is not None and score.judgment.get("failed") is not None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Talk:
     """The turns of an item, as far as they came."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archon_graph.evals.asking import judge_failed
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.benchmarks.problems import nearest
 from archon_graph.evals.judges.audit import Audit, audit
-from archon_graph.evals.judges.protocol import verdicts_of
 from archon_graph.evals.log import Row
 from archon_graph.evals.runner import Evaluation
 from archon_graph.evals.scorers import UNSCORED, Score, Scorer, Value
@@ -197,7 +197,10 @@ def _figures(scorer: Scorer | None, evaluation: Evaluation, rows: Mapping[str, R
     scored: list[tuple[Item, Score]] = [
         (item, rows[item.id].score) for item in evaluation.items if item.id in rows
     ]
-    return scorer.figures(scored) if scored else {}
+    try:
+        return scorer.figures(scored) if scored else {}
+    except Exception as error:  # noqa: BLE001 - what was paid for is told, whatever a scorer makes of it
+        return {"figures": f"cannot be made: {type(error).__name__}: {error}"}
 
 
 def _models(config: Any) -> list[str]:
@@ -266,8 +269,7 @@ def _verdict(
 
 def _heard(score: Score) -> bool:
     """Whether a judge was heard out."""
-    verdicts = verdicts_of(score)
-    return bool(verdicts) and all(verdict.text for verdict in verdicts)
+    return score.judgment is not None and not judge_failed(score)
 
 
 def _one(standing: Standing) -> str:

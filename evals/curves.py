@@ -100,6 +100,11 @@ async def sample_curves(
     evaluation = Evaluation.read(directory)
     pools = _pools(evaluation, architectures, nodes)
     by = scorer if scorer is not None else _scorer_of(evaluation)
+    if by.models:
+        raise ConfigurationError(
+            "a judge would be called for every sample, and curves call no model; they are for answers that a rule "
+            "scores"
+        )
     identity = evaluation.run["benchmark"]["scorer"]
     if by.identity != identity:
         raise ConfigurationError(f"the answers were scored by {identity}, and {by.identity} was given")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from archon_graph.core import Architecture
-from archon_graph.evals.asking import SPENT, Purse, answer_item, paid_for_judging
+from archon_graph.evals.asking import SPENT, Purse, answer_item, judge_failed, paid_for_judging
 from archon_graph.evals.benchmarks import Benchmark, Item
 from archon_graph.evals.checking import find_problems, raise_all
 from archon_graph.evals.describing import default_name, describe, now
@@ -229,17 +229,23 @@ class _Run:
             if before is not None and before.answer is not None:
                 score = await self._score(item, before)
                 spent = not score.scored and self._purse is not None and self._purse.is_empty
-                row = replace(before, score=score, error=SPENT if spent else None, at=now())
-                self.paid += paid_for_judging(row.score)
+                judging = paid_for_judging(score)
+                row = replace(
+                    before,
+                    score=score,
+                    error=SPENT if spent else None,
+                    paid=asdict(Usage(**before.paid) + judging),
+                    at=now(),
+                )
+                self.paid += judging
                 if row.score != before.score:
                     self._log.append(row)
             else:
                 row = await self._ask(name, item)
                 self._log.append(row)
                 self.paid += Usage(**row.paid)
-            self._unanswered[name] = (
-                0 if row.answer is not None or row.score.scored else self._unanswered[name] + 1
-            )
+            came = row.score.scored or (row.answer is not None and not judge_failed(row.score))
+            self._unanswered[name] = 0 if came else self._unanswered[name] + 1
             if row.error != SPENT:
                 self._done += 1
                 self._done_now += 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from archon_graph.evals.benchmarks import Item
 from archon_graph.evals.scorers import Score, Scorer
-from archon_graph.models import Client, ConfigurationError
+from archon_graph.models import Client, ConfigurationError, TapeMissError
 from archon_graph.sandbox import SandboxUnavailableError
 
 
@@ -26,12 +26,13 @@ async def score_answer(
 
     Raises:
         ConfigurationError: The scorer cannot work here at all: an extra is missing, nothing isolates programs.
+        TapeMissError: A strict replay does not have what a judge said.
     """
     try:
         if client is None:
             return await scorer.score(item, answer)
         return await scorer.score_turns(item, [*earlier, answer], client)
-    except ConfigurationError:
+    except (ConfigurationError, TapeMissError):
         raise
     except SandboxUnavailableError as error:
         raise ConfigurationError(str(error)) from error

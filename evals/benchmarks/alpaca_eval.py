@@ -50,7 +50,7 @@ def alpaca_eval(path: str | Path | None = None, *, outputs: str | Path | None = 
 def _items(rows: list[Row], draft: Draft) -> list[Item]:
     items = []
     first: dict[str, int] = {}
-    for row in rows:
+    for number, row in enumerate(rows):
         taken = {name: take_text(row, name, draft) for name in ("dataset", "instruction", "generator")}
         output = _output(row, draft)
         found = {name: text for name, text in taken.items() if text is not None}
@@ -63,13 +63,13 @@ def _items(rows: list[Row], draft: Draft) -> list[Item]:
         first.setdefault(instruction, row.line)
         items.append(
             Item(
-                id=f"alpaca_eval/{row.line}",
+                id=f"alpaca_eval/{number + 1}",
                 input=instruction,
                 metadata={
                     "dataset": found["dataset"],
                     "baseline": output,
                     "baseline_model": found["generator"],
-                    "index": row.line - 1,
+                    "index": number,
                 },
                 kind="preference",
             )

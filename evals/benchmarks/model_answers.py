@@ -99,7 +99,8 @@ def _turns(row: Row, draft: Draft) -> tuple[str, ...] | None:
     choices = row.data.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     turns = first.get("turns") if isinstance(first, Mapping) else None
-    texts = [one.get("content") if isinstance(one, Mapping) else one for one in turns or ()]
+    several = turns if isinstance(turns, list) else []
+    texts = [one.get("content") if isinstance(one, Mapping) else one for one in several]
     if texts and all(isinstance(text, str) for text in texts):
         return tuple(str(text) for text in texts)
     draft.add(row.line, "choices", f"should hold the turns of an answer, got {choices!r:.60}", f"Write {_FORM}")

@@ -55,7 +55,7 @@ def read_answers(path: str | Path, benchmark: Benchmark) -> Answers:
     """
     path = Path(path)
     if path.is_dir():
-        return _of_evaluation(path)
+        return _of_evaluation(path, benchmark)
     draft = Draft(file=str(path))
     rows = read_objects(path, draft)
     draft.raise_if_any()
@@ -85,6 +85,8 @@ def _own(_: Path, rows: list[Row], __: Benchmark, draft: Draft) -> Answers:
                 'Write {"id": "...", "answer": "..."}',
             )
         elif name is not None:
+            if name in found:
+                draft.add(row.line, "id", f"{name!r} is answered already", "Keep one of the two")
             found[name] = turns
     return Answers(by_item=found, model=None)
 
@@ -109,11 +111,17 @@ def _model_answers(path: Path, _: list[Row], __: Benchmark, ___: Draft) -> Answe
     return Answers(by_item=found.by_question, model=found.model or None)
 
 
-def _of_evaluation(directory: Path) -> Answers:
+def _of_evaluation(directory: Path, benchmark: Benchmark) -> Answers:
+    """The answers to those questions that are asked in the same words: an id alone says little."""
     from archon_graph.evals.runner import Evaluation
 
     evaluation = Evaluation.read(directory)
-    return answers_of(evaluation)
+    found = answers_of(evaluation)
+    asked = {item.id: (item.question, item.follow_ups) for item in evaluation.items}
+    same = {item.id for item in benchmark.items if asked.get(item.id) == (item.question, item.follow_ups)}
+    return Answers(
+        by_item={name: turns for name, turns in found.by_item.items() if name in same}, model=found.model
+    )
 
 
 def write_answers(
@@ -140,20 +148,27 @@ def write_answers(
         How many answers were written.
 
     Raises:
-        ConfigurationError: There are several architectures, or none of this name.
-        OSError: The file cannot be written.
+        ConfigurationError: There are several architectures, or none of this name, or the file cannot be written.
     """
-    answers = answers_of(evaluation, architecture)
+    try:
+        return _write(evaluation, Path(path), form, answers_of(evaluation, architecture), name)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the answers {path} cannot be written: {error.strerror or error}; name a file in a folder that exists"
+        ) from error
+
+
+def _write(evaluation: Evaluation, path: Path, form: Form, answers: Answers, name: str) -> int:
     name = name or str(answers.model)
     if form == "ours":
         lines = [
             json.dumps({"id": item, "answer": turns[0] if len(turns) == 1 else list(turns)}, ensure_ascii=False)
             for item, turns in answers.by_item.items()
         ]
-        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return len(lines)
     if form == "alpaca_eval":
-        _write_submission(Path(path), evaluation, answers, name)
+        _write_submission(path, evaluation, answers, name)
     else:
         tokens = {row.item: _tokens(row) for row in evaluation.of(str(answers.model))}
         made = [

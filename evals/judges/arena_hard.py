@@ -15,7 +15,7 @@ from archon_graph.evals.judges.battles import STRONG_WEIGHT
 
 _WIN, _TIE, _LOSS = 1.0, 0.5, 0.0
 # What each label says of the answer that stood first. Unlike the tool of 2024, this one also takes turned signs.
-_SCORES_2025: Final = {
+SCORES_2025: Final = {
     "A>>B": (_WIN, STRONG_WEIGHT),
     "B<<A": (_WIN, STRONG_WEIGHT),
     "A>B": (_WIN, 1),
@@ -58,7 +58,7 @@ def scores_2025(first: str | None, second: str | None) -> list[float]:
         first: The label of the game in which the baseline's answer was A.
         second: The label of the game in which the model's was.
     """
-    baseline, model = _SCORES_2025.get(first or ""), _SCORES_2025.get(second or "")
+    baseline, model = SCORES_2025.get(first or ""), SCORES_2025.get(second or "")
     if baseline is None or model is None:
         return []
     return [1.0 - baseline[0]] * baseline[1] + [model[0]] * model[1]

@@ -113,8 +113,10 @@ def audit(scores: Iterable[Score], *, models: Sequence[str] = ()) -> Audit | Non
     judged = [score for score in scores if score.judgment is not None]
     if not judged:
         return None
-    verdicts = [verdict for score in judged for verdict in verdicts_of(score)]
-    pairs = [pair for score in judged for pair in _pairs(verdicts_of(score))]
+    # What nobody had to be asked says nothing of a judge.
+    heard = [[verdict for verdict in verdicts_of(score) if verdict.attempts] for score in judged]
+    verdicts = [verdict for each in heard for verdict in each]
+    pairs = [pair for each in heard for pair in _pairs(each)]
     decided = [one for one in verdicts if one.swapped is not None and one.value is not None and one.value != _TIE]
     judge = str((judged[0].judgment or {})["judge"])
     correlation, p_value = _length_correlation(judged)

@@ -15,7 +15,7 @@ STRONG_WEIGHT: Final = 3
 
 _SCALE, _BASE, _START = 400.0, 10.0, 1000.0
 # What each label says of the answer that stood first, and how many battles it is.
-_LABELS: Final = {
+LABELS: Final = {
     "A>>B": (1.0, STRONG_WEIGHT),
     "A>B": (1.0, 1),
     "A=B": (0.5, 1),
@@ -53,7 +53,7 @@ def battles_of(label: str | None, *, swapped: bool) -> list[float]:
         label: ``A>>B``, ``A>B``, ``A=B``, ``B>A`` or ``B>>A``; of others Arena-Hard's authors take no notice.
         swapped: Whether the model's answer was A.
     """
-    first, count = _LABELS.get(label or "", (0.0, 0))
+    first, count = LABELS.get(label or "", (0.0, 0))
     return [first if swapped else 1 - first] * count
 
 

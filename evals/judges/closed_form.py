@@ -64,8 +64,13 @@ class ClosedForm(Protocol):
         """One question to the judge; its name tells a choice with its right letter."""
         if item.kind == _CHOICE:
             told = choice_messages(item, answers[-1], prompt=self.words)
-            return [Game(name=f"{_CHOICE}:{item.targets[0]}", messages=tuple(told))]
-        return [Game(name=_FREE_FORM, messages=tuple(free_form_messages(item, answers[-1], prompt=self.words)))]
+            return [Game(name=f"{_CHOICE}:{item.targets[0]}", messages=tuple(told), answer=answers[-1])]
+        told = free_form_messages(item, answers[-1], prompt=self.words)
+        return [Game(name=_FREE_FORM, messages=tuple(told), answer=answers[-1])]
+
+    def lost(self, game: Game) -> Reading:  # noqa: ARG002
+        """Wrong."""
+        return Reading(label="nothing", value=0.0)
 
     def read(self, game: Game, reply: AIMessage) -> Reading:
         """The grade, or the letter."""

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Verdict
 from archon_graph.evals.scorers.base import UNSCORED, Score, Scorer
 from archon_graph.models import ConfigurationError, ModelError, Request, Usage
+from archon_graph.models.cache import identify
 from archon_graph.models.providers import label
 from archon_graph.models.request import Draw, ModelLike
 
@@ -50,35 +51,43 @@ class JudgeScorer(Scorer):
         )
 
     async def score_turns(self, item: Item, answers: Sequence[str], client: Client) -> Score:
-        """Play all games of the protocol, side by side, and weigh the verdicts."""
-        if not "".join(answers).strip():
-            # Nobody has to be asked about nothing, and a judge that sees nothing may say anything.
-            return Score(value=0.0, detail="the answer is empty")
-        played = await asyncio.gather(*(self._play(game, client) for game in self.protocol.games(item, answers)))
+        """Play all games of the protocol, side by side, and weigh the verdicts.
+
+        Of a turn without an answer nobody has to be asked: it is as bad as can be. Nor of two answers that are the
+        same.
+        """
+        whole = [*answers, *[""] * (1 + len(item.follow_ups) - len(answers))]
+        played = await asyncio.gather(*(self._play(game, client) for game in self.protocol.games(item, whole)))
         verdicts = [verdict for verdict, _ in played]
         draws = [draw for _, drawn in played for draw in drawn]
+        failed = next((draw.error for draw in draws if draw.error is not None), None)
         judgment = {
             "judge": label(self.model),
             "protocol": self.protocol.identity,
             "verdicts": [verdict.to_json() for verdict in verdicts],
-            "lengths": self.protocol.lengths(item, answers),
+            "lengths": self.protocol.lengths(item, whole),
+            "failed": None if failed is None else _said(failed),
             "usage": asdict(Usage.total(draw.usage for draw in draws)),
             "paid": asdict(Usage.total(draw.usage for draw in draws if not draw.cached)),
         }
-        failed = next((draw.error for draw in draws if draw.error is not None), None)
         if failed is not None:
             return Score(value=UNSCORED, detail=f"the judge failed: {_said(failed)}", judgment=judgment)
-        value, detail = self.protocol.score(verdicts)
-        if value is None:
-            return Score(value=UNSCORED, detail=f"no verdict could be read: {detail}", judgment=judgment)
-        return Score(value=value, detail=detail, judgment=judgment)
+        try:
+            value, detail = self.protocol.score(verdicts)
+            if value is None:
+                return Score(value=UNSCORED, detail=f"no verdict could be read: {detail}", judgment=judgment)
+            return Score(value=value, detail=detail, judgment=judgment)
+        except Exception as error:  # noqa: BLE001 - of a protocol of the user's own; what was paid is still told
+            told = f"the protocol {self.protocol.name} failed: {type(error).__name__}: {error}"
+            return Score(value=UNSCORED, detail=told, judgment=judgment)
 
     async def _play(self, game: Game, client: Client) -> tuple[Verdict, list[Draw]]:
         """Ask until a reply can be read."""
         messages: tuple[BaseMessage, ...] = game.messages
         draws: list[Draw] = []
-        reading, reply = NO_VERDICT, AIMessage("")
-        for attempt in range(self.protocol.attempts):
+        known, reply = self.protocol.unheard(game), AIMessage("")
+        reading = NO_VERDICT if known is None else known
+        for attempt in range(0 if known is not None else self.protocol.attempts):
             request = Request(
                 model=self.model,
                 messages=messages,
@@ -130,8 +139,16 @@ class JudgeScorer(Scorer):
         ]
 
     def settings(self) -> dict[str, Any]:
-        """The judge, and the protocol's identity."""
-        return {"model": label(self.model), "protocol": self.protocol.identity}
+        """The judge, what it is at bottom, and the protocol's identity."""
+        return {"model": label(self.model), "is": self._model_identity(), "protocol": self.protocol.identity}
+
+    def _model_identity(self) -> str | None:
+        """A digest of the model's provider, file or endpoint, and settings; ``None`` where nobody knows them."""
+        try:
+            found = identify(Request(model=self.model, messages=(), sampling=self.protocol.sampling))
+        except ConfigurationError:
+            return None  # it cannot be opened either, which is told elsewhere
+        return None if found is None else found.model[:12]
 
 
 def _said(error: ModelError) -> str:

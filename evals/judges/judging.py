@@ -47,12 +47,12 @@ class Judging:
     protocol: str | None = None
     """A name of `PROTOCOLS`; ``None`` for the benchmark's own, and for questions of yours ``pairwise`` where there
     is something to compare with, else ``rating``."""
-    prompts: Path | None = None
+    prompts: str | Path | None = None
     """A file of published prompts, in the protocol's own form; ``None`` for the package's own words."""
-    against: Path | None = None
+    against: str | Path | None = None
     """Answers to compare with, see `read_answers`; ``None`` for those that the items hold."""
 
-    references: Path | None = None
+    references: str | Path | None = None
     """Right answers that the judge is shown, in the same forms; questions without one are judged without."""
 
     @classmethod
@@ -66,6 +66,10 @@ class Judging:
         Raises:
             ConfigurationError: A key that is not known, or no model.
         """
+        if not isinstance(data, str | Mapping):
+            raise ConfigurationError(
+                f"a judge is a model, or a mapping with one, such as {{model: openai:gpt-4o}}, got {data!r:.60}"
+            )
         given: dict[str, Any] = {"model": data} if isinstance(data, str) else dict(data)
         known = [each.name for each in fields(cls)]
         if unknown := [key for key in given if key not in known]:
@@ -75,6 +79,10 @@ class Judging:
         if not isinstance(given.get("model"), str):
             raise ConfigurationError(
                 f"a judge needs a model, such as model: openai:gpt-4o, got {given.get('model')!r}"
+            )
+        if not isinstance(given.get("protocol"), str | None):
+            raise ConfigurationError(
+                f"protocol is a name, one of {', '.join(PROTOCOLS)}, got {given['protocol']!r:.60}"
             )
         for key in ("prompts", "against", "references"):
             if given.get(key) is not None:
@@ -92,23 +100,38 @@ def judged(benchmark: Benchmark, judging: Judging) -> Benchmark:
         judging: Who judges, and how.
 
     Raises:
-        ConfigurationError: No such protocol, or its prompts cannot be read.
+        ConfigurationError: No such protocol, its prompts cannot be read, or what was given does not go with it.
         BenchmarkError: The answers to compare with cannot be read, or some are missing.
     """
+    kinds = {item.kind for item in benchmark.items}
+    mixed = isinstance(benchmark.scorer, ByKind) and "open" in kinds and len(kinds) > 1
     if judging.against is not None:
         answers = read_answers(judging.against, benchmark)
-        benchmark = with_baseline(benchmark, answers.by_item, source=str(judging.against), model=answers.model)
+        benchmark = with_baseline(
+            benchmark,
+            answers.by_item,
+            source=str(judging.against),
+            model=answers.model,
+            kinds=["open"] if mixed else None,
+        )
     if judging.references is not None:
-        benchmark = with_references(benchmark, read_answers(judging.references, benchmark).by_item)
+        right = read_answers(judging.references, benchmark).by_item
+        if not any(item.id in right for item in benchmark.items):
+            raise ConfigurationError(f"{judging.references} holds a right answer to none of the questions")
+        benchmark = with_references(benchmark, right)
     protocol = find_protocol(_protocol_name(benchmark, judging), prompts=judging.prompts)
+    if judging.against is not None and not protocol.compares:
+        raise ConfigurationError(
+            f"the protocol {protocol.name} rates answers by themselves, and {judging.against} is for comparing; "
+            f"take pairwise or mt_bench_pair, or leave it out"
+        )
     judge = JudgeScorer(model=judging.model, protocol=protocol)
-    kinds = {item.kind for item in benchmark.items}
-    if isinstance(benchmark.scorer, ByKind) and "open" in kinds and len(kinds) > 1:
+    if isinstance(benchmark.scorer, ByKind) and mixed:
         return replace(benchmark, scorer=ByKind({**benchmark.scorer.scorers, "open": judge}))
     return replace(benchmark, scorer=judge)
 
 
-def find_protocol(name: str, *, prompts: Path | None = None) -> Protocol:
+def find_protocol(name: str, *, prompts: str | Path | None = None) -> Protocol:
     """The protocol of this name.
 
     Args:
@@ -125,13 +148,15 @@ def find_protocol(name: str, *, prompts: Path | None = None) -> Protocol:
         )
     module, _, function = PROTOCOLS[known].partition(":")
     make: Callable[[Path | None], Protocol] = getattr(import_module(module), function)
-    return make(prompts)
+    return make(None if prompts is None else Path(prompts))
 
 
 def _protocol_name(benchmark: Benchmark, judging: Judging) -> str:
     if judging.protocol is not None:
         return judging.protocol
     own = _OF_BENCHMARK.get(benchmark.name, benchmark.name)
+    if own == "mt_bench" and judging.against is not None:
+        return "mt_bench_pair"
     if own in PROTOCOLS:
         return own
     return "pairwise" if any("baseline" in item.metadata for item in benchmark.items) else "rating"

@@ -7,13 +7,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from archon_graph.evals.judges.arena_hard import score_2025
-from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline
-from archon_graph.evals.judges.battles import arena_figures, battles_of
+from archon_graph.evals.judges.arena_hard import SCORES_2025, score_2025, scores_2025
+from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline, one_turn
+from archon_graph.evals.judges.battles import LABELS, arena_figures, battles_of
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
 from archon_graph.evals.judges.turns import questions_of, references_of
 from archon_graph.evals.judges.words import Words, arena_hard_words, mt_bench_words, own_words
@@ -29,8 +29,6 @@ _TIE = 0.5
 Rule = Literal["2024", "2025"]
 """How a reply with several labels is read: of 2024 not at all, of 2025 by the last one."""
 
-# What the labels say of A; the last two ways of writing count in 2025 alone.
-_VALUES: Final = {"A>>B": 1.0, "A>B": 1.0, "A=B": _TIE, "B>A": 0.0, "B>>A": 0.0}
 _LABEL, _LABEL_2025 = re.compile(r"\[\[([AB<>=]{1,9})\]\]"), re.compile(r"\[([AB<>=]{1,9})\]")
 
 
@@ -68,6 +66,8 @@ def read_pair(text: str) -> str | None:
 class _Compared(Protocol):
     """Two games for each comparison: the baseline's answer first, and then the other way round."""
 
+    compares: ClassVar[bool] = True
+
     words: Words
     """What the judge is told."""
 
@@ -88,6 +88,8 @@ class _Compared(Protocol):
             Game(
                 name=f"{prefix}game-{number}",
                 messages=self._told(item, first, second, turn),
+                answer=answers[turn - 1],
+                other=baseline[turn - 1],
                 swapped=number == 2,
                 pair=f"turn-{turn}",
             )
@@ -129,8 +131,20 @@ class FiveLabels(_Compared):
         return Sampling(temperature=0.0, max_tokens=_MAX_TOKENS_FIVE)
 
     def games(self, item: Item, answers: Sequence[str]) -> list[Game]:
-        """Both orders of the last answer; a conversation before it is part of the question."""
-        return self._pair(item, answers, len(answers))
+        """Both orders of the one answer; a conversation before it is part of the question."""
+        return self._pair(item, answers, 1)
+
+    def lost(self, game: Game) -> Reading:
+        """The baseline is better, not much: one battle in each order."""
+        return Reading(label="B>A" if game.swapped else "A>B", value=0.0)
+
+    def tied(self, game: Game) -> Reading:  # noqa: ARG002
+        """Neither is better."""
+        return Reading(label="A=B", value=_TIE)
+
+    def problem(self, item: Item) -> str | None:
+        """It needs a baseline's answer, and a single turn."""
+        return one_turn(item, self.name) or lacks_baseline(item)
 
     def _told(self, item: Item, first: Sequence[str], second: Sequence[str], turn: int) -> tuple[BaseMessage, ...]:
         asked = questions_of(item)[turn - 1]
@@ -143,33 +157,35 @@ class FiveLabels(_Compared):
         if label is None:
             # Several labels are a verdict, too: one that counts for nothing, and is not asked for again.
             return Reading(label="several", value=None) if has_labels(text) else NO_VERDICT
-        value = _VALUES.get(label)
-        if value is None:
+        known = (SCORES_2025 if self.rule == "2025" else LABELS).get(label)
+        if known is None:
             return Reading(label=label, value=None)
-        return Reading(label=label, value=value if game.swapped else 1 - value)
+        return Reading(label=label, value=known[0] if game.swapped else 1 - known[0])
 
     def again(self, game: Game, reply: AIMessage) -> tuple[BaseMessage, ...]:
         """The reply, and that a verdict is still wanted."""
         return (*game.messages, AIMessage(str(reply.text)), HumanMessage(self.words.prompt.parts["again"]))
 
     def score(self, verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
-        """The share of the battles."""
-        battles = _battles(verdicts)
+        """The share of the battles; none if one of the orders has no verdict, or the order would decide."""
         told = ", ".join(verdict.label or "nothing" for verdict in verdicts)
-        return (sum(battles) / len(battles) if battles else None), f"the judge said {told}"
+        if any(verdict.value is None for verdict in verdicts):
+            return None, f"the judge said {told}"
+        if self.rule == "2025":
+            battles = scores_2025(*(verdict.label for verdict in verdicts))
+        else:
+            battles = _battles(verdicts)
+        return sum(battles) / len(battles), f"the judge said {told}"
 
     def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
         """Win rate in percent with its bootstrap interval, and the battles behind it."""
         if self.rule == "2025":
             return self._figures_2025(scored)
         battles = [battle for _, score in scored for battle in _battles(verdicts_of(score))]
-        # Who gave no answer was not heard, and lost both games.
-        battles += [0.0] * sum(2 for _, score in scored if score.judgment is None and score.value == 0.0)
         return {name: value for name, value in arena_figures(battles).to_json().items() if value is not None}
 
     def _figures_2025(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
         labels = [[verdict.label for verdict in verdicts_of(score)] for _, score in scored if score.judgment]
-        labels += [["A>>B", "B>>A"] for _, score in scored if score.judgment is None and score.value == 0.0]
         return {name: value for name, value in score_2025(labels).to_json().items() if value is not None}
 
     def settings(self) -> dict[str, Any]:
@@ -205,9 +221,12 @@ class ThreeLabels(_Compared):
     def _told(self, item: Item, first: Sequence[str], second: Sequence[str], turn: int) -> tuple[BaseMessage, ...]:
         questions, references = questions_of(item), references_of(item)
         name = "pair_reference" if turn == 1 else "pair_second_reference"
-        texts = {f"ref_answer_{number}": text for number, text in enumerate(references, 1)}
-        if len(references) < turn:
-            name, texts = name.removesuffix("_reference"), {}
+        texts: dict[str, str] = {}
+        if len(references) >= turn:
+            shown = references[max(0, turn - 2) : turn]
+            texts = {f"ref_answer_{number}": text for number, text in enumerate(shown, 1)}
+        else:
+            name = name.removesuffix("_reference")
         if turn == 1:
             texts |= {"question": questions[0], "answer_a": first[0], "answer_b": second[0]}
         else:
@@ -216,6 +235,10 @@ class ThreeLabels(_Compared):
                 texts[f"answer_a_{number}"] = first[turn - 3 + number]
                 texts[f"answer_b_{number}"] = second[turn - 3 + number]
         return self.words.messages(name, **texts)
+
+    def lost(self, game: Game) -> Reading:
+        """The baseline is better."""
+        return Reading(label="B" if game.swapped else "A", value=0.0)
 
     def read(self, game: Game, reply: AIMessage) -> Reading:
         """A, B or a tie, as what it says of the answer under test."""

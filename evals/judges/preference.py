@@ -17,7 +17,7 @@ from archon_graph.evals.judges.alpaca_eval import (
     read_preference,
     win_rate,
 )
-from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline
+from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline, one_turn
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
 from archon_graph.models import Sampling
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from archon_graph.evals.judges.length_control import GamedBaselines
     from archon_graph.evals.scorers.base import Score
 
-_DRAW = 0.5
 _FILES = ("alpaca_eval_clf.txt", "instruction_difficulty.csv", "df_gamed.csv")
 _PUBLISHED, _OTHER = "published-order", "other-order"
 
@@ -46,6 +45,7 @@ class WeightedPreference(Protocol):
     """
 
     name: ClassVar[str] = "alpaca_eval"
+    compares: ClassVar[bool] = True
 
     words: AlpacaPrompt = field(default_factory=AlpacaPrompt.default)
     """What the judge is told."""
@@ -69,19 +69,23 @@ class WeightedPreference(Protocol):
     def games(self, item: Item, answers: Sequence[str]) -> list[Game]:
         """The game in the order drawn for the instruction, and the one in the other order."""
         asked, other, own = _text(item), baseline_of(item)[-1], answers[-1]
-        if other == own:
-            return []
         drawn = is_switched(asked)
         orders = [(_PUBLISHED, drawn), *([(_OTHER, not drawn)] if self.both_orders else [])]
         return [
             Game(
                 name=name,
                 messages=tuple(self.words.messages(asked, other, own, switched=switched)),
+                answer=own,
+                other=other,
                 swapped=switched,
                 pair="both",
             )
             for name, switched in orders
         ]
+
+    def lost(self, game: Game) -> Reading:  # noqa: ARG002
+        """The baseline is better for certain."""
+        return Reading(label="1", value=0.0)
 
     def read(self, game: Game, reply: AIMessage) -> Reading:
         """By the probabilities of the first token, or else by the text."""
@@ -89,19 +93,17 @@ class WeightedPreference(Protocol):
         return NO_VERDICT if preference is None else Reading(label=f"{preference:.6g}", value=preference - 1)
 
     def score(self, verdicts: Sequence[Verdict]) -> tuple[float | None, str]:
-        """The mean of the orders that could be read."""
-        if not verdicts:
-            return _DRAW, "the answers are the same"
+        """The mean of the orders; none if one of them has no verdict, or the order would decide."""
         read = [verdict.value for verdict in verdicts if verdict.value is not None]
-        return (sum(read) / len(read) if read else None), f"{len(read)} of {len(verdicts)} orders were read"
+        told = f"{len(read)} of {len(verdicts)} orders were read"
+        return (sum(read) / len(read) if len(read) == len(verdicts) else None), told
 
     def figures(self, scored: Sequence[tuple[Item, Score]]) -> dict[str, Any]:
         """Win rate and standard error in percent, as the published tables have them: of the drawn order alone."""
         preferences: list[float | None] = []
         for _, score in scored:
-            games = {verdict.game: verdict.value for verdict in verdicts_of(score)}
-            value = games.get(_PUBLISHED) if games else score.value if score.scored else None
-            preferences.append(None if not isinstance(value, float) else 1 + value)
+            value = {verdict.game: verdict.value for verdict in verdicts_of(score)}.get(_PUBLISHED)
+            preferences.append(None if value is None else 1 + value)
         figures = {name: value for name, value in win_rate(preferences).to_json().items() if value is not None}
         return {**figures, **self._length_controlled(scored, preferences)}
 
@@ -116,14 +118,13 @@ class WeightedPreference(Protocol):
             return {}
         lengths = [(score.judgment or {}).get("lengths", (0, 0)) for _, score in scored]
         indices = [item.metadata.get("index") for item, _ in scored]
-        known = self.difficulties if all(isinstance(index, int) for index in indices) else None
+        count = len(self.difficulties or ())
+        fits = all(isinstance(index, int) and 0 <= index < count for index in indices)
+        known = self.difficulties if fits else None
         found = length_controlled_win_rate(
             preferences,
             lengths=[own for own, _ in lengths],
-            baseline_lengths=[
-                len(baseline_of(item)[-1]) if score.judgment is None else other or 0
-                for (item, score), (_, other) in zip(scored, lengths, strict=True)
-            ],
+            baseline_lengths=[other or 0 for _, other in lengths],
             difficulties=known,
             gamed=None if known is None else self.gamed,
             # Of a part of the set, each question has its own difficulty; of the whole both are the same.
@@ -137,8 +138,8 @@ class WeightedPreference(Protocol):
         return baseline_of(item)[-1]
 
     def problem(self, item: Item) -> str | None:
-        """It needs a baseline's answer."""
-        return lacks_baseline(item)
+        """It needs a baseline's answer, and a single turn."""
+        return one_turn(item, self.name) or lacks_baseline(item)
 
     def settings(self) -> dict[str, Any]:
         """Whether both orders are played."""

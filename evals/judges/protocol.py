@@ -27,6 +27,10 @@ class Game:
     """Unique among the games of an answer, and the same in every run: ``turn-1``, ``game-2``."""
     messages: tuple[BaseMessage, ...]
     """What the judge is told."""
+    answer: str
+    """The answer that it is about."""
+    other: str | None = None
+    """The one that it is compared with; ``None`` if it is rated by itself."""
     swapped: bool | None = None
     """Whether the answer under test stands first, and the other one second; ``None`` if there is no other one."""
     pair: str = ""
@@ -65,7 +69,7 @@ class Verdict:
     text: str
     """The reply, as it came."""
     attempts: int
-    """How many replies were asked for."""
+    """How many replies were asked for; 0 if nobody had to be asked."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -88,6 +92,8 @@ class Protocol(ABC):
     """What reports and logs call it."""
     version: ClassVar[int] = 1
     """Raised whenever the same settings come to read or weigh some reply differently."""
+    compares: ClassVar[bool] = False
+    """Whether it compares an answer with a baseline's."""
     attempts: ClassVar[int] = 1
     """Most replies that are asked for in one game, until one can be read."""
 
@@ -107,8 +113,22 @@ class Protocol(ABC):
 
         Args:
             item: The question.
-            answers: The answers to all turns.
+            answers: The answers to all turns, empty ones included.
         """
+
+    @abstractmethod
+    def lost(self, game: Game) -> Reading:
+        """The verdict on an answer that is empty: the worst there is."""
+
+    def tied(self, game: Game) -> Reading:  # noqa: ARG002
+        """The verdict on two answers that are the same."""
+        return Reading(label="tie", value=0.5)
+
+    def unheard(self, game: Game) -> Reading | None:
+        """A verdict for which nobody has to be asked; ``None`` if the judge has to be."""
+        if game.other is not None and game.answer == game.other:
+            return self.tied(game)
+        return None if game.answer.strip() else self.lost(game)
 
     @abstractmethod
     def read(self, game: Game, reply: AIMessage) -> Reading:

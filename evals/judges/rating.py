@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from archon_graph.evals.scorers.base import Score
 
 _MAX_TOKENS = 2048
-_BEST = 10.0
+_WORST, _BEST = 1.0, 10.0
 # At most so many digits: what is longer is no grade, and would only take time.
 _GRADES = (re.compile(r"\[\[([0-9]{1,20}\.?[0-9]{0,20})\]\]"), re.compile(r"\[([0-9]{1,20}\.?[0-9]{0,20})\]"))
 
@@ -67,16 +67,19 @@ class Rating(Protocol):
     def games(self, item: Item, answers: Sequence[str]) -> list[Game]:
         """One question to the judge for each turn."""
         return [
-            Game(name=f"turn-{turn}", messages=self._told(item, answers, turn))
+            Game(name=f"turn-{turn}", messages=self._told(item, answers, turn), answer=answers[turn - 1])
             for turn in range(1, len(answers) + 1)
         ]
 
     def _told(self, item: Item, answers: Sequence[str], turn: int) -> tuple[BaseMessage, ...]:
         questions, references = questions_of(item), references_of(item)
         name = "single_reference" if turn == 1 else "single_second_reference"
-        texts = {f"ref_answer_{number}": text for number, text in enumerate(references, 1)}
-        if len(references) < turn:
-            name, texts = name.removesuffix("_reference"), {}
+        texts: dict[str, str] = {}
+        if len(references) >= turn:
+            shown = references[max(0, turn - 2) : turn]
+            texts = {f"ref_answer_{number}": text for number, text in enumerate(shown, 1)}
+        else:
+            name = name.removesuffix("_reference")
         if turn == 1:
             texts |= {"question": questions[0], "answer": answers[0]}
         else:
@@ -84,6 +87,10 @@ class Rating(Protocol):
                 texts[f"question_{number}"] = questions[turn - 3 + number]
                 texts[f"answer_{number}"] = answers[turn - 3 + number]
         return self.words.messages(name, **texts)
+
+    def lost(self, game: Game) -> Reading:  # noqa: ARG002
+        """The lowest grade."""
+        return Reading(label=f"{_WORST:g}", value=_WORST)
 
     def read(self, game: Game, reply: AIMessage) -> Reading:  # noqa: ARG002
         """The grade."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def with_references(benchmark: Benchmark, answers: Mapping[str, Sequence[str]]) 
 def references_of(item: Item) -> tuple[str, ...]:
     """The right answers to the turns, as far as they are known: the metadata's ``reference``, or the target."""
     given = item.metadata.get("reference")
-    if isinstance(given, str):
-        return (given,)
-    if isinstance(given, list | tuple):
-        return tuple(str(one) for one in given)
-    return item.targets[:1]
+    if given is None:
+        return item.targets[:1]
+    several = [given] if isinstance(given, str) else given if isinstance(given, list | tuple) else []
+    # Up to the first that is none: the judge is shown those of the turns before with it.
+    return tuple(takewhile(lambda one: isinstance(one, str) and bool(one.strip()), several))

@@ -40,11 +40,16 @@ class Longest(Protocol):
             Game(
                 name=f"game-{number}",
                 messages=(HumanMessage(f"<<{one}>> or <<{two}>>?"),),
+                answer=answers[-1],
+                other=other,
                 swapped=number == 2,
                 pair="only",
             )
             for number, (one, two) in enumerate(texts, 1)
         ]
+
+    def lost(self, game: Game) -> Reading:
+        return Reading(label="B" if game.swapped else "A", value=0.0)
 
     def read(self, game: Game, reply: AIMessage) -> Reading:
         label = str(reply.text)

@@ -134,7 +134,7 @@ def test_all_problems_of_a_file_at_once(tmp_path: Path):
         ({"preference": 0.7}, "preference: is on another scale: 0.7"),
         ({"preference": True}, "preference: should be a number, got true or false"),
         ({"time_per_example": math.inf}, "time_per_example: is no price and no time: inf"),
-        ({"raw_completion": object()}, "raw_completion: cannot be written as JSON"),
+        ({"raw_completion": {1}}, "raw_completion: cannot be written as JSON"),
         ({"raw_completion": math.nan}, "raw_completion: cannot be written as JSON"),
         ({"raw_completion": "\ud83d"}, "raw_completion: cannot be written as JSON"),
     ],

@@ -14,9 +14,10 @@ from archon_graph.evals import ByKind, Evaluation, Item, compare_architectures, 
 from archon_graph.evals.asking import SPENT
 from archon_graph.evals.judges.protocol import verdicts_of
 from archon_graph.evals.report import write_report
+from archon_graph.evals.scorers import Exact
 from archon_graph.graphs import single
-from archon_graph.models import Budget, Client, ConfigurationError, ModelError, ScriptedCall
-from tests.evals.judges.longest import benchmark, fair, first, judge
+from archon_graph.models import Budget, Client, ConfigurationError, ModelError, ScriptedCall, TapeMissError
+from tests.evals.judges.longest import Longest, benchmark, fair, first, judge
 
 
 def talker(text: str = "four") -> ScriptedModel:
@@ -111,10 +112,24 @@ async def test_a_judge_that_fails_leaves_the_answer_unscored_and_is_asked_at_the
 
 
 async def test_an_empty_answer_loses_unheard(tmp_path: Path):
-    evaluation = await run(benchmark(judge(fair), "no"), tmp_path / "log", model=talker(" "))
+    def nobody(call: ScriptedCall) -> Any:
+        raise AssertionError(call.prompt)
+
+    evaluation = await run(benchmark(judge(nobody), "no"), tmp_path / "log", model=talker(" "))
 
     [row] = evaluation.rows
-    assert (row.score.value, row.score.judgment) == (0.0, None)
+    assert row.score.value == 0.0
+    assert [verdict.attempts for verdict in verdicts_of(row.score)] == [0, 0]
+    assert compare_architectures(evaluation).standings[0].judging.calls == 0
+
+
+async def test_equal_answers_are_a_tie_unheard(tmp_path: Path):
+    def nobody(call: ScriptedCall) -> Any:
+        raise AssertionError(call.prompt)
+
+    evaluation = await run(benchmark(judge(nobody), "four"), tmp_path / "log")
+
+    assert evaluation.rows[0].score.value == 0.5
 
 
 async def test_the_whole_budget_holds_for_the_judge(tmp_path: Path):
@@ -180,7 +195,7 @@ async def test_a_judge_without_a_client_says_so():
 
 class TestAudit:
     async def test_a_judge_that_looks_at_the_place_alone(self, tmp_path: Path):
-        evaluation = await run(benchmark(judge(first), "no", "many words", "four"), tmp_path / "log")
+        evaluation = await run(benchmark(judge(first), "no", "many words", "five"), tmp_path / "log")
 
         [standing] = compare_architectures(evaluation).standings
         audit = standing.audit
@@ -191,7 +206,7 @@ class TestAudit:
         assert standing.score.mean == 0.5, "what the order decides is worth nothing"
 
     async def test_a_fair_judge(self, tmp_path: Path):
-        evaluation = await run(benchmark(judge(fair), "no", "many words", "four"), tmp_path / "log")
+        evaluation = await run(benchmark(judge(fair), "no", "many words", "five"), tmp_path / "log")
 
         [standing] = compare_architectures(evaluation).standings
         audit = standing.audit
@@ -276,3 +291,72 @@ async def test_a_cap_on_money_needs_the_judges_price_beforehand(tmp_path: Path):
             total=Budget(money=1.0),
         )
     assert not asked
+
+
+class TestResuming:
+    async def test_what_judging_took_is_in_the_rows(self, tmp_path: Path):
+        questions = benchmark(judge(fair), "no", "many words")
+        paid = 0
+        for most in (2, 1, 1, 9):
+            evaluation = await run(questions, tmp_path / "log", total=Budget(calls=most), concurrency=1)
+            paid += evaluation.paid.calls
+
+        assert paid == 6
+        assert sum(row.paid["calls"] for row in evaluation.rows) == 6
+
+    async def test_another_model_behind_the_same_name_is_another_judge(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        own = replace(judge(fair), model="openai:gpt-4o")
+        before = own.identity
+        monkeypatch.setenv("OPENAI_BASE_URL", "https://second.example/v1")
+
+        assert own.identity != before
+
+    async def test_a_judge_that_is_gone_ends_the_evaluation(self, tmp_path: Path):
+        broken = judge(lambda _: ModelError("away", model="judge"))
+        evaluation = await run(benchmark(broken, *["no"] * 80), tmp_path / "log", concurrency=1, client=Client())
+
+        assert evaluation.stopped == "errors"
+        assert len(evaluation.rows) < 80
+        told = " ".join(compare_architectures(evaluation).verdict)
+        assert "tries them again" in told
+
+    async def test_a_strict_replay_without_the_verdicts_says_so(self, tmp_path: Path):
+        questions = benchmark(judge(fair), "no")
+        await evaluate(
+            {"single": single(talker())},
+            replace(questions, scorer=ByKind({"preference": Exact()})),
+            out=tmp_path / "first",
+            client=Client(cache=tmp_path / "cache.sqlite"),
+        )
+        client = Client(cache=tmp_path / "cache.sqlite", replay="strict")
+
+        with pytest.raises(TapeMissError):
+            await run(questions, tmp_path / "log", client=client)
+
+
+async def test_a_protocol_with_a_bug_hides_no_cost(tmp_path: Path):
+    class Broken(Longest):
+        def score(self, verdicts: Any) -> Any:
+            raise RuntimeError("a bug")
+
+        def figures(self, scored: Any) -> Any:
+            raise RuntimeError("another one")
+
+    scorer = replace(judge(fair), protocol=Broken())
+    evaluation = await run(benchmark(scorer, "no"), tmp_path / "log")
+
+    assert evaluation.paid.calls == 3
+    assert "RuntimeError: a bug" in evaluation.rows[0].score.detail
+    [standing] = compare_architectures(evaluation, scorer=scorer).standings
+    assert standing.figures == {"figures": "cannot be made: RuntimeError: another one"}
+
+
+async def test_a_conversation_that_is_lost_midway_counts_all_its_turns():
+    own = benchmark(judge(fair), "no")
+    item = replace(own.items[0], follow_ups=("And now shorter.",))
+    score = await own.scorer.score_turns(item, ["a long answer"], Client())
+
+    # Of the second turn there is nothing, and this protocol looks at the last turn.
+    assert score.value == 0.0

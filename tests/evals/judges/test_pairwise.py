@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from archon_graph import ScriptedModel
 from archon_graph.evals import Item, Score
 from archon_graph.evals.benchmarks import BenchmarkError
-from archon_graph.evals.judges import JudgeScorer, find_protocol, verdicts_of
+from archon_graph.evals.judges import JudgeScorer, audit, find_protocol, verdicts_of
 from archon_graph.evals.judges.battles import arena_figures, battles_of, rating_of
 from archon_graph.evals.judges.pairwise import FiveLabels, five_labels, read_label
 from archon_graph.evals.judges.words import arena_hard_words
@@ -58,21 +59,39 @@ class TestJudge:
     async def test_several_labels_are_none_and_not_asked_for_again(self):
         score = await judge(lambda call: "[[A>B]] or [[B>A]]" if ours_first(call) else "[[B>A]]")
 
-        assert score.value == 1.0
-        assert [(verdict.label, verdict.attempts) for verdict in verdicts_of(score)] == [
-            ("B>A", 1),
-            ("several", 1),
-        ]
+        assert not score.scored, "the one order that is left would decide"
+        labels = [(verdict.label, verdict.attempts) for verdict in verdicts_of(score)]
+        assert labels == [("B>A", 1), ("several", 1)]
+        found = audit([score])
+        assert found is not None
+        assert (found.verdicts, found.unreadable) == (2, 1)
+        assert PROTOCOL.figures([(ITEM, score)])["wins"] == 1, (
+            "the published figure counts the order that was read"
+        )
 
     async def test_a_label_that_is_none_of_the_five_weighs_nothing(self):
-        assert (await judge(lambda call: "[[A<B]]" if ours_first(call) else "[[B>A]]")).value == 1.0
-        assert not (await judge(lambda _: "[[A<B]]")).scored
+        score = await judge(lambda call: "[[A<B]]" if ours_first(call) else "[[B>A]]")
+
+        assert not score.scored
+        assert PROTOCOL.figures([(ITEM, score)])["wins"] == 1
 
     async def test_who_says_nothing_loses_both_games(self):
         score = await judge(lambda _: "[[A=B]]", answer=" ")
 
         assert score.value == 0.0
         assert PROTOCOL.figures([(ITEM, score)])["losses"] == 2
+
+    async def test_the_same_answer_is_a_tie(self):
+        score = await judge(lambda _: "[[A>>B]]", answer="THEIRS")
+
+        assert score.value == 0.5
+        assert audit([score]) is not None
+        assert audit([score]).verdicts == 0  # type: ignore[union-attr]
+
+    def test_several_turns_are_for_another_protocol(self):
+        item = replace(ITEM, follow_ups=("And its length.",))
+
+        assert "mt_bench_pair" in str(PROTOCOL.problem(item))
 
 
 class TestLabels:
@@ -186,3 +205,7 @@ async def test_the_figures_of_2025():
 
     figures = protocol.figures([(ITEM, score)])
     assert (figures["mean"], figures["questions"]) == (100.0, 1)
+    turned = await JudgeScorer(
+        model=ScriptedModel(lambda call: "[[A>B]]" if ours_first(call) else "[[A<B]]"), protocol=protocol
+    ).score_turns(ITEM, ["OURS"], Client())
+    assert turned.value == 1.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,29 @@ class TestRating:
 
         assert score.value == 0.8
         assert self.protocol.figures([(TALK, score)]) == {"average": 8.0, "turn-2": 8.0, "unread": 1}
+
+    async def test_an_empty_turn_has_the_lowest_grade(self):
+        score = await judge(self.protocol, TALK, lambda _: "[[10]]", "The Loire.", "")
+
+        assert score.value == pytest.approx(0.55)
+        assert self.protocol.figures([(TALK, score)]) == {"average": 5.5, "turn-1": 10.0, "turn-2": 1.0}
+
+    async def test_a_conversation_that_broke_off_counts_whole(self):
+        score = await judge(self.protocol, TALK, lambda _: "[[10]]", "The Loire.")
+
+        assert self.protocol.figures([(TALK, score)])["average"] == 5.5
+
+    async def test_each_turn_has_its_own_right_answer(self):
+        item = replace(TALK, follow_ups=("b?", "c?"), metadata={"reference": ["R1", "R2", "R3"]})
+        shown: list[str] = []
+
+        def reply(call: ScriptedCall) -> Any:
+            shown.append(" ".join(re.findall(r"R\d", call.prompt)))
+            return "[[5]]"
+
+        await judge(self.protocol, item, reply, "1", "2", "3")
+
+        assert shown == ["R1", "R1 R2", "R2 R3"]
 
     def test_rows_that_are_there_twice_count_twice(self):
         assert rating_figures([("turn-1", 10.0), ("turn-1", 10.0), ("turn-2", 1.0)])["average"] == 7.0
