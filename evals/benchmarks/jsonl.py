@@ -22,7 +22,7 @@ from archon_graph.evals.benchmarks.starter.rules import misstated
 from archon_graph.evals.scorers.base import Scorer
 from archon_graph.evals.scorers.by_kind import ByKind
 
-FIELDS: Final = ("input", "target", "tests", "metadata", "id", "kind", "cluster")
+FIELDS: Final = ("input", "target", "tests", "metadata", "id", "kind", "cluster", "follow_ups")
 """The fields of a line; only ``input`` and one of ``target`` and ``tests`` are needed."""
 
 
@@ -40,6 +40,8 @@ def jsonl(path: str | Path, *, kind: str | None = None, scorer: Scorer | None = 
     - ``kind``: how it is scored: ``exact``, ``numeric``, ``math``, ``choice``, ``code``, ``format`` (by rules), or
       ``open`` (by no rule)
     - ``cluster``: items that stand or fall together have the same cluster
+    - ``follow_ups``: what is asked next in the conversation, a text or a list of them; a rule scores the last
+      answer, a judge all of them
 
     Without a ``kind``, items with tests are code; a target that is a number is numeric, one that is a single
     capital from A to J is a choice, one in LaTeX (with a backslash or a ``$``) is mathematics, any other is
@@ -87,6 +89,7 @@ def _make(row: Row, default: str | None, draft: Draft, *, any_kind: bool) -> Ite
     targets = _targets(row, draft)
     tests = take_texts(row, "tests", draft, required=False)
     metadata = _metadata(row, draft)
+    follow_ups = take_texts(row, "follow_ups", draft, required=False)
     cluster = _name(row, "cluster", draft)
     name = _name(row, "id", draft)
     kind = row.data.get("kind") or default or _likely_kind(targets or (), tests or ())
@@ -103,6 +106,7 @@ def _make(row: Row, default: str | None, draft: Draft, *, any_kind: bool) -> Ite
             metadata=metadata,
             cluster=cluster,
             kind=kind,
+            follow_ups=follow_ups or (),
         )
         _check(row, item, draft)
         return item if len(draft.problems) == before else None

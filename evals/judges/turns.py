@@ -46,7 +46,8 @@ def references_of(item: Item) -> tuple[str, ...]:
     """The right answers to the turns, as far as they are known: the metadata's ``reference``, or the target."""
     given = item.metadata.get("reference")
     if given is None:
-        return item.targets[:1]
+        # Of a conversation the target is the right answer to its end, and a judge goes turn by turn.
+        return () if item.follow_ups else item.targets[:1]
     several = [given] if isinstance(given, str) else given if isinstance(given, list | tuple) else []
     # Up to the first that is none: the judge is shown those of the turns before with it.
     return tuple(takewhile(lambda one: isinstance(one, str) and bool(one.strip()), several))

@@ -274,3 +274,19 @@ def test_any_file_loads_or_tells_its_problems(tmp_path: Path, lines: list[dict[s
         assert len(jsonl(path)) == len(lines)
     except BenchmarkError as error:
         assert error.problems
+
+
+def test_a_conversation_has_its_next_questions(tmp_path: Path):
+    lines = [
+        {"input": "Name a river.", "kind": "open", "follow_ups": ["And its length.", "In miles."]},
+        {"input": "3 doubled?", "target": "12", "follow_ups": "And that again?"},
+    ]
+    first, second = jsonl(write(tmp_path, *lines))
+
+    assert first.follow_ups == ("And its length.", "In miles.")
+    assert second.follow_ups == ("And that again?",)
+
+
+@pytest.mark.parametrize("given", [3, [], ["a", 1], ["a", " "]])
+def test_next_questions_that_are_none(tmp_path: Path, given: object):
+    assert problems(write(tmp_path, {"input": "a", "kind": "open", "follow_ups": given})) == [(1, "follow_ups")]
