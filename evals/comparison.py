@@ -16,6 +16,9 @@ from archon_graph.evals.scorers import UNSCORED, Score, Scorer, Value
 from archon_graph.evals.statistics import Comparison, Difference, Estimate, compare, estimate_mean
 from archon_graph.models import ConfigurationError, Usage
 
+# A width that is written as 0.00 comes of differences that are all the same, and tells nothing of others.
+_TOLD_FROM_NONE = 0.005
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -311,7 +314,7 @@ def _several(by_name: Mapping[str, Standing], base: Standing, differences: Seque
         for each in known
         if each.tied and each.family_low is not None and each.family_high is not None
     ]
-    if widths:
+    if widths and max(widths) >= _TOLD_FROM_NONE:
         told.append(
             f"With so many questions, a difference of less than about {max(widths):.2f} cannot be told from none; "
             f"four times as many would halve that."

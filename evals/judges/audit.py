@@ -17,6 +17,8 @@ from archon_graph.evals.scorers.base import UNSCORED, Score
 _TIE = 0.5
 # Below this many answers a correlation says nothing that should be printed.
 _FEWEST_FOR_CORRELATION = 8
+# So many equal verdicts are no chance.
+_FEWEST_FOR_CONSTANT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,9 @@ class Audit:
     other answers where it is rated by itself; ``None`` where there is too little to tell."""
     length_p_value: float | None
     """How likely such a correlation is if length says nothing."""
+    constant: str | None
+    """The verdict, if there are several and they are all the same, as it was said: of pairs in both orders that is
+    a judge who looks at nothing."""
     same_family: tuple[str, ...]
     """Models of the architecture that are of the judge's own family."""
 
@@ -89,6 +94,8 @@ class Audit:
                 f"who stood first won {self.first_rate:.0%} of {self.decided:,} decided verdicts "
                 f"(p {self.order_p_value:.2g} if the order said nothing)"
             )
+        if self.constant is not None:
+            told.append(f"every verdict is {self.constant}: the judge tells none of these answers apart")
         if self.length_correlation is not None:
             told.append(
                 f"scores and length: rank correlation {self.length_correlation:+.2f} (p {self.length_p_value:.2g})"
@@ -134,12 +141,17 @@ def audit(scores: Iterable[Score], *, models: Sequence[str] = ()) -> Audit | Non
             (one.value or 0.0) > _TIE if one.swapped else (one.value or 0.0) < _TIE for one in decided
         ),
         decided=len(decided),
+        constant=_constant([verdict.label for verdict in verdicts if verdict.value is not None]),
         length_correlation=correlation,
         length_p_value=p_value,
         same_family=tuple(
             dict.fromkeys(model for model in models if family is not None and family_of(model) == family)
         ),
     )
+
+
+def _constant(labels: Sequence[str | None]) -> str | None:
+    return labels[0] if len(labels) >= _FEWEST_FOR_CONSTANT and len(set(labels)) == 1 else None
 
 
 def _pairs(verdicts: Sequence[Verdict]) -> list[tuple[float, float]]:

@@ -214,6 +214,14 @@ class TestAudit:
         assert (audit.flips, audit.wavered, audit.ties) == (0, 0, 2)
         assert (audit.first_preferred, audit.decided) == (2, 4)
 
+    async def test_a_judge_who_always_says_the_same(self, tmp_path: Path):
+        evaluation = await run(benchmark(judge(first), *["no", "many words"] * 4), tmp_path / "log")
+
+        summary = compare_architectures(evaluation)
+        assert summary.standings[0].audit is not None
+        assert summary.standings[0].audit.constant == "A"
+        assert "every verdict is A" in " ".join(summary.verdict)
+
     async def test_length(self, tmp_path: Path):
         baselines = ["x" * length for length in range(1, 12)]
         evaluation = await run(benchmark(judge(fair), *baselines), tmp_path / "log")
