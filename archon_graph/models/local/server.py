@@ -1,8 +1,8 @@
 """The runtime: one llama.cpp server in this process for each model file, started at first use.
 
-It speaks the OpenAI API on a loopback port that the system chooses. Every server has a key of its own, made
-anew at each start: the port answers requests of any origin, so without a key every page that is open in a
-browser on this machine could use it.
+It speaks the OpenAI API on a loopback port that the system chooses. The servers of a process have a key that is
+made anew in each: the port answers requests of any origin, so without a key every page that is open in a browser
+on this machine could use it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ _endpoints: dict[tuple[int, str], Endpoint] = {}
 """By process id and checksum: a forked child inherits the parent's entries, but not the threads behind them."""
 _servers: dict[int, list[Any]] = {}
 """By process id. A child keeps what it inherited: to drop it would wait for threads that the child hasn't got."""
+_keys: dict[int, str] = {}
+"""By process id: what every request to its servers must bear."""
 
 
 def check(model: str) -> None:
@@ -101,7 +103,8 @@ def _start(path: Path, sha256: str) -> Endpoint:
         raise MissingExtraError("a local model", "local") from None
     known = next((each for each in catalogue().values() if each.sha256 == sha256), None)
     name = known.name if known else path.stem
-    api_key = secrets.token_urlsafe(32)
+    # One for all servers of a process: `_close` has to know it, even where loading never came to its end.
+    api_key = _keys.setdefault(os.getpid(), secrets.token_urlsafe(32))
     params = xllamacpp.CommonParams()
     settings = Settings.read(known)
     settings.apply(params)
@@ -120,7 +123,7 @@ def _start(path: Path, sha256: str) -> Endpoint:
             f"{path} cannot be loaded: the runtime finds it broken, or of a kind it does not know"
         ) from error
     port = _port(mine[-1])
-    _await_ready(port)
+    _await_turning(port, api_key)
     return Endpoint(
         base_url=f"http://{_HOST}:{port}/v1",
         api_key=api_key,
@@ -135,11 +138,16 @@ def _port(server: Any) -> int:
     return int(server.listening_address.rpartition(":")[2])
 
 
-def _await_ready(port: int) -> None:
+def _await_turning(port: int, api_key: str) -> None:
+    """Return once the server's own loop has answered something.
+
+    ``/health`` is answered beside that loop, maybe before it turns, and a server that is dropped before hangs for
+    good; what ``/slots`` says comes from inside.
+    """
     # Any HTTP client but a configurable one: a proxy named in the environment must not see this.
     connection = http.client.HTTPConnection(_HOST, port, timeout=60)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", "/slots", headers={"Authorization": f"Bearer {api_key}"})
         connection.getresponse().read()
     finally:
         connection.close()
@@ -159,7 +167,7 @@ def _close() -> None:
     while mine:
         port = _port(mine[-1])
         with contextlib.suppress(OSError, http.client.HTTPException):
-            _await_ready(port)
+            _await_turning(port, _keys[pid])
         _cut(port)
         mine.pop()
 
