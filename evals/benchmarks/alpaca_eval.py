@@ -9,7 +9,7 @@ from archon_graph.evals.benchmarks.benchmark import Benchmark
 from archon_graph.evals.benchmarks.fields import take_text
 from archon_graph.evals.benchmarks.item import Item
 from archon_graph.evals.benchmarks.problems import Draft
-from archon_graph.evals.benchmarks.reading import Row, read_objects
+from archon_graph.evals.benchmarks.reading import Row, need_path, read_objects
 
 _WAY_OUT = "Give the path of gpt4_1106_preview's model_outputs.json, from the repository tatsu-lab/alpaca_eval"
 
@@ -35,11 +35,9 @@ def alpaca_eval(path: str | Path | None = None, *, outputs: str | Path | None = 
     Raises:
         BenchmarkError: There is no path, or the data has problems; all are reported.
     """
-    draft = Draft(file="alpaca_eval" if path is None else str(path))
-    if path is None:
-        draft.add(None, "path", "this benchmark is read from a file, got none", _WAY_OUT)
-    draft.raise_if_any()
-    items = _items(read_objects(Path(str(path)), draft), draft)
+    file = need_path(path, "alpaca_eval", _WAY_OUT)
+    draft = Draft(file=str(file))
+    items = _items(read_objects(file, draft), draft)
     if outputs is not None:
         items = _with_baseline(items, Path(outputs), draft)
     draft.raise_if_any()

@@ -11,7 +11,7 @@ from archon_graph.evals.benchmarks.fields import check_ids, take_text
 from archon_graph.evals.benchmarks.item import Item
 from archon_graph.evals.benchmarks.model_answers import ModelAnswers, read_model_answers
 from archon_graph.evals.benchmarks.problems import Draft
-from archon_graph.evals.benchmarks.reading import Row, read_objects
+from archon_graph.evals.benchmarks.reading import Row, need_path, read_objects
 
 _WAY_OUT = "Give the path of question.jsonl, from arena-hard-auto's data/arena-hard-v0.1"
 
@@ -33,15 +33,11 @@ def arena_hard(path: str | Path | None = None, *, baseline: str | Path | None = 
     Raises:
         BenchmarkError: There is no path, or the data has problems; all are told.
     """
-    draft = Draft(file="arena_hard" if path is None else str(path))
-    if path is None:
-        draft.add(None, "path", "this benchmark is read from a file, got none", _WAY_OUT)
-    draft.raise_if_any()
+    file = need_path(path, "arena_hard", _WAY_OUT)
+    draft = Draft(file=str(file))
     answers = None if baseline is None else read_model_answers(baseline)
     made = [
-        (row.line, item)
-        for row in read_objects(Path(str(path)), draft)
-        if (item := _make(row, answers, draft)) is not None
+        (row.line, item) for row in read_objects(file, draft) if (item := _make(row, answers, draft)) is not None
     ]
     check_ids(((line, item.id) for line, item in made), draft, way_out="Remove one of the two")
     draft.raise_if_any()

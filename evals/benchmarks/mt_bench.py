@@ -11,7 +11,7 @@ from archon_graph.evals.benchmarks.fields import check_ids, take_text, take_text
 from archon_graph.evals.benchmarks.item import Item
 from archon_graph.evals.benchmarks.model_answers import read_model_answers
 from archon_graph.evals.benchmarks.problems import Draft, nearest
-from archon_graph.evals.benchmarks.reading import Row, read_objects
+from archon_graph.evals.benchmarks.reading import Row, need_path, read_objects
 
 TEMPERATURES: Final[Mapping[str, float]] = {
     "writing": 0.7,
@@ -53,13 +53,11 @@ def mt_bench(path: str | Path | None = None, *, references: str | Path | None = 
     Raises:
         BenchmarkError: There is no path, or the data has problems; all of a file are reported.
     """
-    draft = Draft(file="mt_bench" if path is None else str(path))
-    if path is None:
-        draft.add(None, "path", "this benchmark is read from a file, got none", _WAY_OUT)
-    draft.raise_if_any()
+    file = need_path(path, "mt_bench", _WAY_OUT)
+    draft = Draft(file=str(file))
     answers = None if references is None else _references(references)
     items = []
-    for row in read_objects(Path(str(path)), draft):
+    for row in read_objects(file, draft):
         item = _make(row, answers, str(references), draft)
         if item is not None:
             items.append((row.line, item))

@@ -102,6 +102,19 @@ def form_of(path: Path) -> str:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
 
 
+def need_path(path: str | Path | None, benchmark: str, way_out: str) -> Path:
+    """The path of a benchmark that comes from a file alone.
+
+    Raises:
+        BenchmarkError: There is none; says where the file can be had.
+    """
+    if path is None:
+        draft = Draft(file=benchmark)
+        draft.add(None, "path", "this benchmark is read from a file, got none", way_out)
+        draft.raise_if_any()
+    return Path(str(path))
+
+
 def looks_like_path(name: str) -> bool:
     """Whether a text names a file, and not a benchmark."""
     return "/" in name or "\\" in name or form_of(Path(name)) in _FORMS or Path(name).is_file()

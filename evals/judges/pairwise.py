@@ -15,8 +15,8 @@ from archon_graph.evals.judges.arena_hard import SCORES_2025, score_2025, scores
 from archon_graph.evals.judges.baselines import baseline_of, lacks_baseline, one_turn
 from archon_graph.evals.judges.battles import LABELS, arena_figures, battles_of
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
-from archon_graph.evals.judges.turns import questions_of, references_of
-from archon_graph.evals.judges.words import Words, arena_hard_words, mt_bench_words, own_words
+from archon_graph.evals.judges.turns import numbered, questions_of, told_of
+from archon_graph.evals.judges.words import ARENA_HARD_2025, Words, arena_hard_words, mt_bench_words, own_words
 from archon_graph.models import Sampling
 
 if TYPE_CHECKING:
@@ -219,22 +219,12 @@ class ThreeLabels(_Compared):
         return [game for turn in range(1, len(answers) + 1) for game in self._pair(item, answers, turn)]
 
     def _told(self, item: Item, first: Sequence[str], second: Sequence[str], turn: int) -> tuple[BaseMessage, ...]:
-        questions, references = questions_of(item), references_of(item)
-        name = "pair_reference" if turn == 1 else "pair_second_reference"
-        texts: dict[str, str] = {}
-        if len(references) >= turn:
-            shown = references[max(0, turn - 2) : turn]
-            texts = {f"ref_answer_{number}": text for number, text in enumerate(shown, 1)}
-        else:
-            name = name.removesuffix("_reference")
+        suffix, texts = told_of(item, turn)
         if turn == 1:
-            texts |= {"question": questions[0], "answer_a": first[0], "answer_b": second[0]}
+            both = {"answer_a": first[0], "answer_b": second[0]}
         else:
-            for number in (1, 2):
-                texts[f"question_{number}"] = questions[turn - 3 + number]
-                texts[f"answer_a_{number}"] = first[turn - 3 + number]
-                texts[f"answer_b_{number}"] = second[turn - 3 + number]
-        return self.words.messages(name, **texts)
+            both = numbered("answer_a", first, turn) | numbered("answer_b", second, turn)
+        return self.words.messages(f"pair{suffix}", **texts, **both)
 
     def lost(self, game: Game) -> Reading:
         """The baseline is better."""
@@ -296,8 +286,14 @@ def _battles(verdicts: Sequence[Verdict]) -> list[float]:
 
 
 def five_labels(prompts: Path | None = None) -> FiveLabels:
-    """The protocol with our own words, or with those of Arena-Hard's published judge configuration."""
-    return FiveLabels() if prompts is None else FiveLabels(words=arena_hard_words(prompts))
+    """The protocol with our own words, or with those of Arena-Hard's published judge configuration.
+
+    With a configuration of 2025 labels are read and weighed as in 2025.
+    """
+    if prompts is None:
+        return FiveLabels()
+    words = arena_hard_words(prompts)
+    return FiveLabels(words=words, rule="2025" if words.prompt.version == ARENA_HARD_2025 else "2024")
 
 
 def three_labels(prompts: Path | None = None) -> ThreeLabels:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from archon_graph.evals.judges.length_control import GamedBaselines
     from archon_graph.evals.scorers.base import Score
 
+# Whom the published difficulties were measured against: beside another baseline they say something else.
+_BASELINE = "gpt4_1106_preview"
 _FILES = ("alpaca_eval_clf.txt", "instruction_difficulty.csv", "df_gamed.csv")
 _PUBLISHED, _OTHER = "published-order", "other-order"
 
@@ -119,7 +121,9 @@ class WeightedPreference(Protocol):
         lengths = [(score.judgment or {}).get("lengths", (0, 0)) for _, score in scored]
         indices = [item.metadata.get("index") for item, _ in scored]
         count = len(self.difficulties or ())
-        fits = all(isinstance(index, int) and 0 <= index < count for index in indices)
+        fits = all(isinstance(index, int) and 0 <= index < count for index in indices) and all(
+            item.metadata.get("baseline_model") == _BASELINE for item, _ in scored
+        )
         known = self.difficulties if fits else None
         found = length_controlled_win_rate(
             preferences,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from langchain_core.messages import AIMessage, BaseMessage
 
 from archon_graph.evals.judges.protocol import NO_VERDICT, Game, Protocol, Reading, Verdict, verdicts_of
-from archon_graph.evals.judges.turns import questions_of, references_of
+from archon_graph.evals.judges.turns import numbered, told_of
 from archon_graph.evals.judges.words import Words, mt_bench_words, own_words
 from archon_graph.models import Sampling
 
@@ -72,21 +72,9 @@ class Rating(Protocol):
         ]
 
     def _told(self, item: Item, answers: Sequence[str], turn: int) -> tuple[BaseMessage, ...]:
-        questions, references = questions_of(item), references_of(item)
-        name = "single_reference" if turn == 1 else "single_second_reference"
-        texts: dict[str, str] = {}
-        if len(references) >= turn:
-            shown = references[max(0, turn - 2) : turn]
-            texts = {f"ref_answer_{number}": text for number, text in enumerate(shown, 1)}
-        else:
-            name = name.removesuffix("_reference")
-        if turn == 1:
-            texts |= {"question": questions[0], "answer": answers[0]}
-        else:
-            for number in (1, 2):
-                texts[f"question_{number}"] = questions[turn - 3 + number]
-                texts[f"answer_{number}"] = answers[turn - 3 + number]
-        return self.words.messages(name, **texts)
+        suffix, texts = told_of(item, turn)
+        own = {"answer": answers[0]} if turn == 1 else numbered("answer", answers, turn)
+        return self.words.messages(f"single{suffix}", **texts, **own)
 
     def lost(self, game: Game) -> Reading:  # noqa: ARG002
         """The lowest grade."""

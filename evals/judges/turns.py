@@ -42,6 +42,30 @@ def with_references(benchmark: Benchmark, answers: Mapping[str, Sequence[str]]) 
     )
 
 
+def told_of(item: Item, turn: int) -> tuple[str, dict[str, str]]:
+    """What MT-Bench's judges are told of a turn beside the answers.
+
+    Returns:
+        The end of the template's name, and the texts of the turn: its question, or that and the one before it, and
+        the right answers to them, where they are known.
+    """
+    questions, references = questions_of(item), references_of(item)
+    first = max(0, turn - 2)
+    suffix, texts = (
+        ("", {"question": questions[0]}) if turn == 1 else ("_second", numbered("question", questions, turn))
+    )
+    if len(references) < turn:
+        return suffix, texts
+    return f"{suffix}_reference", texts | {
+        f"ref_answer_{number}": text for number, text in enumerate(references[first:turn], 1)
+    }
+
+
+def numbered(name: str, texts: Sequence[str], turn: int) -> dict[str, str]:
+    """The texts of a turn and of the one before it, as ``NAME_1`` and ``NAME_2``."""
+    return {f"{name}_1": texts[turn - 2], f"{name}_2": texts[turn - 1]}
+
+
 def references_of(item: Item) -> tuple[str, ...]:
     """The right answers to the turns, as far as they are known: the metadata's ``reference``, or the target."""
     given = item.metadata.get("reference")

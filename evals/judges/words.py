@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Final
 
 import yaml
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
@@ -42,6 +43,10 @@ _MT_BENCH: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _ARENA_HARD = {"question_1": "question", "answer_1": "answer_a", "answer_2": "answer_b"}
 # The file of 2025 writes them so.
 _ARENA_HARD_2025 = {"QUESTION": "question", "ANSWER_A": "answer_a", "ANSWER_B": "answer_b"}
+
+
+ARENA_HARD_2025: Final = "published-2025"
+"""The version of words that come from a file of 2025, whose labels are read and weighed otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +151,7 @@ def arena_hard_words(path: str | Path) -> Words:
     draft.raise_if_any()
     return Words(
         prompt=Prompt(
-            version="published",
+            version=ARENA_HARD_2025 if fields is _ARENA_HARD_2025 else "published",
             parts={
                 "system": own["system"] if system is None else _as_template(system, {}),
                 "user": made,

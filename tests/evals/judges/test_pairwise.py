@@ -178,6 +178,7 @@ class TestPublishedWords:
         told = arena_hard_words(path).messages("user", question="q", answer_a="a", answer_b="b")
 
         assert str(told[1].content) == "Q q A a B b"
+        assert five_labels(path).rule == "2025"
 
     @pytest.mark.parametrize(
         ("text", "told"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,11 @@ class TestLengthControl:
                 id=f"q{number}",
                 input=f"Question {number}.",
                 kind="preference",
-                metadata={"baseline": "b" * (20 + 7 * number % 31), "index": number},
+                metadata={
+                    "baseline": "b" * (20 + 7 * number % 31),
+                    "baseline_model": "gpt4_1106_preview",
+                    "index": number,
+                },
             )
             for number in range(count)
         ]
@@ -179,6 +184,10 @@ class TestLengthControl:
         scored = [(item, await judge(protocol, item, fair, "a" * 30)) for item in self.items()]
 
         assert protocol.figures(scored[5:])["length_control"].startswith("Fitted as the published")
+        another = [
+            (replace(item, metadata={**item.metadata, "baseline_model": "mine"}), one) for item, one in scored
+        ]
+        assert "not to be held against published" in protocol.figures(another)["length_control"]
 
     def test_a_folder_without_any_of_it(self, tmp_path: Path):
         with pytest.raises(BenchmarkError, match=r"alpaca_eval_clf\.txt"):
